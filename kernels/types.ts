@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+import type { Arch } from '../harness/arch.js';
+
+/** One package of a distribution's archive, as it was resolved and verified. */
+export interface PackageRecord {
+  readonly name: string;
+  readonly version: string;
+  readonly arch: string;
+  /** SHA-256 of the .deb, hex, as the signed index states it. */
+  readonly sha256: string;
+}
+
+/** How modules for a kernel are compiled. */
+export interface Toolchain {
+  /** `CROSS_COMPILE=` of kbuild; empty for the host's own compiler. */
+  readonly crossCompile: string;
+  /** First line of `<crossCompile>gcc --version`, or of the compiler the build directory asks for. */
+  readonly version: string;
+}
+
+/** A kernel that is on disk and can be booted, and for which modules can be built. */
+export interface AcquiredKernel {
+  /** Name in the catalogue, or `image:<file name>` when brought along. */
+  readonly name: string;
+  readonly arch: Arch;
+  readonly origin: 'stock' | 'built' | 'brought';
+  /** `uname -r`: the build directory's include/config/kernel.release. */
+  readonly release: string;
+  /** What was resolved, for a person: package version, or the build directory's path. */
+  readonly version: string;
+  /** File for QEMU's `-kernel`. */
+  readonly image: string;
+  /** Directory for `make -C <buildDir> M=…`. */
+  readonly buildDir: string;
+  /** `.config` of this kernel. */
+  readonly config: string;
+  /** Root under which `kernel/drivers/…/*.ko` lie, or undefined when everything needed is built in. */
+  readonly modulesDir: string | undefined;
+  readonly toolchain: Toolchain;
+  /** Packages it came from; empty when brought along. */
+  readonly packages: readonly PackageRecord[];
+  /** Hex digest that changes with anything that could change a module built for it or a guest booted from it. */
+  readonly fingerprint: string;
+}
+
+/** What a long-running step says while it works: one line, no newline. */
+export type Progress = (line: string) => void;
