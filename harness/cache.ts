@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeadlineError } from './errors.js';
+
+/** Where everything heavy lives: `$KLP_CACHE`, else `~/.cache/klp`. */
+export function cacheRoot(): string {
+  const fromEnvironment = process.env['KLP_CACHE'];
+  return fromEnvironment ? fromEnvironment : join(homedir(), '.cache', 'klp');
+}
+
+/** Hex SHA-256 over the parts; their borders count, so `('ab','c')` and `('a','bc')` differ. */
+export function digest(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    hash.update(`${Buffer.byteLength(part)}:`);
+    hash.update(part);
+  }
+  return hash.digest('hex');
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Folder `<cache>/<kind>/<key>`, made at most once: `make` fills an empty folder beside it, which is then renamed into
+ * place, so a folder that exists is whole and a run that dies leaves nothing half done. Two runs that want the same
+ * key wait for each other.
+ *
+ * @param kind folder name of what is kept: `packages`, `kernels`, `images`, …
+ * @param key  content key; a different input must give a different key
+ * @param make fills the folder it is given
+ * @returns the finished folder's path
+ * @throws whatever `make` throws, with its folder removed; DeadlineError when another run holds the key for two hours
+ */
+export async function cached(kind: string, key: string, make: (directory: string) => Promise<void>): Promise<string> {
+  const target = join(cacheRoot(), kind, key);
+  if (await exists(target)) {
+    const now = new Date();
+    await utimes(target, now, now); // `klp cache prune` goes by last use
+    return target;
+  }
+  return withLock(`${kind}-${key}`, async () => {
+    if (await exists(target)) return target;
+    const work = join(cacheRoot(), 'tmp', randomUUID());
+    await mkdir(work, { recursive: true });
+    try {
+      await make(work);
+      await mkdir(dirname(target), { recursive: true });
+      await rename(work, target);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+    return target;
+  });
+}
+
+/**
+ * Runs `body` while no other process runs one under the same name. The lock is a file holding the owner's pid, created
+ * exclusively; one whose owner is gone is taken over.
+ */
+export async function withLock<T>(name: string, body: () => Promise<T>): Promise<T> {
+  const file = join(cacheRoot(), 'locks', `${digest(name).slice(0, 32)}.lock`);
+  await mkdir(dirname(file), { recursive: true });
+  const patience = 2 * 3600_000;
+  const deadline = Date.now() + patience;
+  while (!(await tryLock(file))) {
+    if (Date.now() > deadline) {
+      throw new DeadlineError(`another klp run to finish with ${name}`, patience, { hint: `remove ${file} if no klp runs` });
+    }
+    await sleep(200);
+  }
+  try {
+    return await body();
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+async function tryLock(file: string): Promise<boolean> {
+  try {
+    await writeFile(file, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const owner = Number(await readFile(file, 'utf8').catch(() => ''));
+  const age = await stat(file).then(
+    (s) => Date.now() - s.mtimeMs,
+    () => 0,
+  );
+  // An empty file is an owner between creating and writing: give it a moment.
+  const abandoned = owner > 0 ? owner !== process.pid && !isAlive(owner) : age > 10_000;
+  if (abandoned) {
+    // Renaming first lets only one of several waiters take the abandoned lock away.
+    const grave = `${file}.${randomUUID()}`;
+    await rename(file, grave).then(
+      () => rm(grave, { force: true }),
+      () => undefined,
+    );
+  }
+  return false;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
