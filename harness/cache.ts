@@ -8,8 +8,8 @@ import { DeadlineError } from './errors.js';
 
 /** Where everything heavy lives: `$KLP_CACHE`, else `~/.cache/klp`. */
 export function cacheRoot(): string {
-  const fromEnvironment = process.env['KLP_CACHE'];
-  return fromEnvironment ? fromEnvironment : join(homedir(), '.cache', 'klp');
+  const { KLP_CACHE: chosen = '' } = process.env;
+  return chosen === '' ? join(homedir(), '.cache', 'klp') : chosen;
 }
 
 /** Hex SHA-256 over the parts; their borders count, so `('ab','c')` and `('a','bc')` differ. */
