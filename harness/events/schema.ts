@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+import { z } from 'zod';
+
+/** Version of the event stream. It grows by optional fields; anything else is a new number. */
+export const eventVersion = 1;
+
+const verdict = z.enum(['fail', 'error', 'deviates', 'pass', 'n/a']);
+const stance = z.enum(['allow', 'forbid', 'silent']);
+/** Guest CLOCK_MONOTONIC in nanoseconds; a decimal string, since JSON has no 64-bit integer. */
+const nanoseconds = z.string().regex(/^\d+$/);
+const span = z.object({ begin: nanoseconds, end: nanoseconds });
+
+const packageRecord = z.object({ name: z.string(), version: z.string(), arch: z.string(), sha256: z.string() });
+
+const failure = z.object({
+  kind: z.enum(['assertion', 'panic', 'oops', 'hang', 'silence', 'connection lost', 'boot failed', 'infrastructure']),
+  message: z.string(),
+  /** The operation during which it happened. */
+  during: z.string().optional(),
+  hint: z.string().optional(),
+  /** Lines worth showing: the compiler's, the console's. */
+  details: z.array(z.string()).optional(),
+});
+export type Failure = z.infer<typeof failure>;
+
+const base = {
+  v: z.literal(eventVersion),
+  seq: z.number().int().nonnegative(),
+  run: z.string(),
+  /** Milliseconds since the run began, monotonic. */
+  mono: z.number(),
+  /** Time of day, ISO 8601, UTC. */
+  wall: z.string(),
+};
+const inKernel = { kernel: z.string() };
+const inScenario = { kernel: z.string(), scenario: z.string() };
+
+const payloads = {
+  'run.started': z.object({
+    harness: z.string(),
+    catalogue: z.number(),
+    command: z.array(z.string()),
+    profile: z.enum(['mainline', 'documents']),
+    strict: z.boolean(),
+    host: z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() }),
+    kernels: z.array(z.string()),
+    scenarios: z.array(z.object({ id: z.string(), title: z.string(), clauses: z.array(z.string()) })),
+  }),
+  /** Something slow is under way. `topic` stays the same while it lasts, so that a terminal can rewrite the line. */
+  progress: z.object({ topic: z.string(), text: z.string() }),
+  'kernel.acquired': z.object({
+    ...inKernel,
+    arch: z.enum(['x86_64', 'arm64']),
+    origin: z.enum(['stock', 'built', 'brought']),
+    release: z.string(),
+    version: z.string(),
+    fingerprint: z.string(),
+    packages: z.array(packageRecord),
+    toolchain: z.string(),
+    config: z.string(),
+  }),
+  'kernel.booted': z.object({
+    ...inKernel,
+    accel: z.string(),
+    qemu: z.string(),
+    argv: z.array(z.string()),
+    commandLine: z.string(),
+    bootMs: z.number(),
+    capabilities: z.array(z.string()),
+  }),
+  /** No scenario can run on it; each that was wanted gets its own scenario.finished with verdict error. */
+  'kernel.failed': z.object({ ...inKernel, failure }),
+  'scenario.started': z.object({ ...inScenario, title: z.string(), clauses: z.array(z.string()), attempt: z.number() }),
+  operation: z.object({ ...inScenario, what: z.string(), result: z.string(), span: span.optional() }),
+  observation: z.object({ ...inScenario, what: z.string(), seen: z.string(), span: span.optional() }),
+  /** Proof that the situation a scenario claims existed. */
+  witness: z.object({ ...inScenario, situation: z.string(), proof: z.array(z.string()), span: span.optional() }),
+  judgement: z.object({
+    ...inScenario,
+    clause: z.string(),
+    what: z.string(),
+    seen: z.string(),
+    /** What the model allowed, as text for a person. */
+    mainline: z.object({ allowed: z.string(), does: z.boolean() }),
+    documents: z.object({ stance, reference: z.string().optional() }),
+    verdict,
+    note: z.string().optional(),
+  }),
+  splat: z.object({ ...inScenario, kind: z.string(), lines: z.array(z.string()), declared: z.boolean() }),
+  'scenario.finished': z.object({
+    ...inScenario,
+    verdict,
+    /** Why it is not a pass; for n/a the capability that is missing. */
+    reason: z.string().optional(),
+    failure: failure.optional(),
+    durationMs: z.number(),
+    attempts: z.number(),
+    flaky: z.boolean(),
+    /** Reason from the expectations file, when this verdict was expected. */
+    expected: z.string().optional(),
+    /** One line that repeats just this case. */
+    repeat: z.string(),
+    /** Kernel log of the scenario, when it did not pass. */
+    log: z.array(z.string()).optional(),
+  }),
+  /** The worst over all scenarios that name the clause, on one kernel. */
+  'clause.judged': z.object({
+    ...inKernel,
+    clause: z.string(),
+    statement: z.string(),
+    verdict,
+    scenarios: z.array(z.string()),
+    note: z.string().optional(),
+  }),
+  'run.finished': z.object({
+    exit: z.number(),
+    interrupted: z.boolean(),
+    durationMs: z.number(),
+    /** Scenario executions by verdict. */
+    counts: z.record(verdict, z.number()),
+    /** Clauses × kernels by verdict. */
+    clauses: z.record(verdict, z.number()),
+    expected: z.number(),
+    /** Entries of the expectations file that no longer hold or have expired, as text. */
+    staleExpectations: z.array(z.string()),
+  }),
+};
+
+export type EventType = keyof typeof payloads;
+export type Payload<T extends EventType> = z.infer<(typeof payloads)[T]>;
+export type EventOf<T extends EventType> = Payload<T> & {
+  readonly type: T;
+  readonly v: typeof eventVersion;
+  readonly seq: number;
+  readonly run: string;
+  readonly mono: number;
+  readonly wall: string;
+};
+/** One line of the journal. */
+export type KlpEvent = { [T in EventType]: EventOf<T> }[EventType];
+
+const envelope = z.looseObject({ ...base, type: z.enum(Object.keys(payloads) as [EventType, ...EventType[]]) });
+
+/**
+ * Checks one line of a journal.
+ * @param line JSON text of one event
+ * @returns the event; fields this version does not know are kept
+ * @throws Error that says what is wrong with it
+ */
+export function parseEvent(line: string): KlpEvent {
+  const raw: unknown = JSON.parse(line);
+  const head = envelope.parse(raw);
+  const payload = payloads[head.type].loose().parse(raw);
+  return { ...head, ...payload } as unknown as KlpEvent;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+import type { KlpEvent } from '../events/schema.js';
+
+/** A pure consumer of the event stream: it gets every event once, in order, and returns the text to append. */
+export interface Reporter {
+  /** Text this event adds, or '' . */
+  event(event: KlpEvent): string;
+  /** What stands at the end, after the last event. */
+  end(): string;
+}
+
+/** What a reporter may know of the place its text goes to. */
+export interface Display {
+  readonly colour: boolean;
+  /** A terminal whose last line can be rewritten. */
+  readonly live: boolean;
+  readonly columns: number;
+}
