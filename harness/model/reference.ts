@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+import { clause as clauseOf } from './catalogue/index.js';
+import { type Errno, type Operation, type Outcome, step } from './operations.js';
+import { type Observation, type Prediction, learn, predict } from './observations.js';
+import { type Facts, type State, closure, describeState, pristine } from './state.js';
+import { type Profile, type Stance, type Verdict, rule } from './verdict.js';
+
+/** Which oracle's prediction was met. */
+type Fit = 'mainline' | 'documents' | 'neither';
+
+/** One clause, judged on one thing seen. */
+export interface Judgement {
+  readonly clause: string;
+  readonly what: string;
+  readonly seen: string;
+  readonly mainline: { readonly allowed: string; readonly does: boolean };
+  readonly documents: { readonly stance: Stance; readonly reference?: string };
+  readonly verdict: Verdict;
+  readonly note?: string;
+}
+
+/** What came of an operation on the kernel. */
+export interface SeenOutcome {
+  readonly errno: string;
+  /** Kernel log lines of its span. */
+  readonly log: readonly string[];
+}
+
+/** A step that only sets the scene failed: the scenario's situation can't be reached, so nothing can be judged. */
+export class SituationError extends Error {}
+
+/**
+ * The kernel left every state the model knows: what follows can't be predicted. The judgements that say so have been
+ * returned before; the text names last state, operation, what was allowed and what was seen.
+ */
+export class ModelViolation extends Error {
+  readonly judgements: readonly Judgement[];
+  constructor(message: string, judgements: readonly Judgement[]) {
+    super(message);
+    this.judgements = judgements;
+  }
+}
+
+/**
+ * The reference model beside a running kernel: the set of states the kernel may be in, moved by operations and narrowed
+ * by observations. An empty set is a violation.
+ */
+export class ReferenceModel {
+  readonly #facts: Facts;
+  readonly #profile: Profile;
+  #states: readonly State[] = [pristine];
+
+  constructor(facts: Facts, profile: Profile = 'mainline') {
+    this.#facts = facts;
+    this.#profile = profile;
+  }
+
+  get facts(): Facts {
+    return this.#facts;
+  }
+
+  /** States the kernel may be in now, what it may have done by itself since the last look included. */
+  get states(): readonly State[] {
+    return unique(this.#states.flatMap((s) => closure(s, this.#facts)));
+  }
+
+  /** Ways an operation may end now. */
+  allowed(op: Operation): readonly Outcome[] {
+    return this.states.flatMap((s) => step(s, op, this.#facts));
+  }
+
+  /**
+   * Moves the model by an operation the kernel has carried out.
+   * @throws SituationError when a step that only sets the scene did not succeed
+   * @throws ModelViolation when no state allows what was seen
+   */
+  operate(op: Operation, what: string, seen: SeenOutcome): readonly Judgement[] {
+    const outcomes = this.allowed(op);
+    const fitting = outcomes.filter((o) => o.errno === seen.errno);
+    const allowed = uniqueText(outcomes.map((o) => `${o.errno} (${o.because})`));
+    const best = fitting.find((o) => missingLines(o, seen).length === 0) ?? fitting[0];
+    if (!best) {
+      const deciding = outcomes.find((o) => o.clause !== null);
+      const text = `${what}: ${seen.errno}; allowed: ${allowed}; state: ${this.#describe()}`;
+      if (!deciding?.clause) throw new SituationError(text);
+      throw new ModelViolation(text, [this.#judge(deciding.clause, what, seen.errno, allowed, 'neither')]);
+    }
+    this.#states = unique(fitting.map((o) => o.next));
+    if (best.clause === null) return [];
+    const missing = missingLines(best, seen);
+    const judgements = [this.#judge(best.clause, what, seen.errno, allowed, best.oracle)];
+    if (best.log.length > 0) {
+      judgements.push(
+        this.#judge(
+          best.clause,
+          `${what}: kernel log`,
+          seen.log.filter((line) => /livepatch/.test(line)).join(' ⏎ ') || 'nothing of livepatch',
+          best.log.map((p) => p.source).join(' ⏎ '),
+          missing.length === 0 ? 'mainline' : 'neither',
+          'log',
+        ),
+      );
+    }
+    return judgements;
+  }
+
+  /** Judges an observation and keeps the states that explain it; when none does, all are kept. */
+  observe(seen: Observation): readonly Judgement[] {
+    const candidates = this.states.map((state) => ({ state, predictions: predict(state, seen, this.#facts) }));
+    const explaining = candidates.filter((c) => c.predictions.every((p) => p.holds));
+    if (explaining.length > 0) this.#states = unique(explaining.map((c) => learn(c.state, seen)));
+    const wrong = (c: { readonly predictions: readonly Prediction[] }): number => c.predictions.filter((p) => !p.holds).length;
+    const [best] = explaining.length > 0 ? explaining : [...candidates].sort((a, b) => wrong(a) - wrong(b));
+    return (best?.predictions ?? []).map((p) => {
+      const alternatives = candidates.flatMap((c) => c.predictions.filter((q) => q.what === p.what).map((q) => q.allowed));
+      const allowed = p.holds ? p.allowed : uniqueText(alternatives);
+      return this.#judge(p.clause, p.what, p.seen, allowed, p.holds ? 'mainline' : 'neither');
+    });
+  }
+
+  #describe(): string {
+    return this.states.map(describeState).join(' / ');
+  }
+
+  /**
+   * @param fits which oracle's prediction the kernel met
+   * @param aspect log texts are in no document: there the documents are silent, whatever they say of the operation
+   */
+  #judge(id: string, what: string, seen: string, allowed: string, fits: Fit, aspect?: 'log'): Judgement {
+    const clause = clauseOf(id);
+    const [reference] = clause.documents;
+    const does = fits === 'mainline';
+    const silent = aspect === 'log' || !reference || clause.deviation?.kind === 'undocumented';
+    const forbidden = fits === 'neither' || (does && clause.deviation?.kind === 'contradicts');
+    const stance: Stance = silent ? 'silent' : forbidden ? 'forbid' : 'allow';
+    const ruling = rule(stance, does, this.#profile);
+    return {
+      clause: id,
+      what,
+      seen,
+      mainline: { allowed, does },
+      documents: reference ? { stance, reference: `${reference.document}:${reference.lines}` } : { stance },
+      verdict: ruling.verdict,
+      ...(ruling.note === undefined ? {} : { note: ruling.note }),
+    };
+  }
+}
+
+function missingLines(outcome: Outcome, seen: SeenOutcome): readonly RegExp[] {
+  return outcome.log.filter((pattern) => !seen.log.some((line) => pattern.test(line)));
+}
+
+function unique(states: readonly State[]): readonly State[] {
+  const key = (s: State): string =>
+    JSON.stringify(s, (_k, value: unknown) => (value instanceof Set ? [...(value as Set<unknown>)] : value));
+  return [...new Map(states.map((s) => [key(s), s])).values()];
+}
+
+function uniqueText(texts: readonly string[]): string {
+  return [...new Set(texts)].join(' or ') || 'nothing';
+}
+
+export type { Errno };
