@@ -5,6 +5,8 @@ import type { KlpEvent } from '../events/schema.js';
 export interface Reporter {
   /** Text this event adds, or '' . */
   event(event: KlpEvent): string;
+  /** Text to add when time has passed without an event; `mono` as in the events, in milliseconds. */
+  tick?(mono: number): string;
   /** What stands at the end, after the last event. */
   end(): string;
 }

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+import type { EventOf, KlpEvent } from '../events/schema.js';
+import { resultsVersion } from './results-schema.js';
+import type { ByVerdict, ClauseResult, KernelResult, Results, ScenarioResult, Verdict } from './results-schema.js';
+
+/** A scenario under way on a kernel: what its last attempt has brought so far. */
+export interface Attempt {
+  readonly kernel: string;
+  readonly scenario: string;
+  readonly title: string;
+  readonly attempt: number;
+  /** `mono` of its first event, in milliseconds. */
+  readonly since: number;
+  /** `what → result` of each operation. */
+  readonly operations: string[];
+  readonly judgements: ScenarioResult['judgements'];
+  readonly witnesses: ScenarioResult['witnesses'];
+  readonly splats: ScenarioResult['splats'];
+}
+
+/** A scenario that has just finished; `operations` stay in the journal, the results do without them. */
+export interface Finished {
+  readonly result: ScenarioResult;
+  readonly operations: readonly string[];
+}
+
+/** Zero of each verdict. */
+export function noCounts(): ByVerdict {
+  return { fail: 0, error: 0, deviates: 0, pass: 0, 'n/a': 0 };
+}
+
+/** Key of one scenario on one kernel. NUL stands in neither name. */
+const key = (event: { kernel: string; scenario: string }): string => `${event.kernel}\0${event.scenario}`;
+
+function omit<T extends object, K extends keyof T>(from: T, ...keys: readonly K[]): Omit<T, K> {
+  return Object.fromEntries(Object.entries(from).filter(([k]) => !keys.includes(k as K))) as Omit<T, K>;
+}
+const envelope = ['v', 'seq', 'run', 'type', 'mono', 'wall'] as const;
+
+/**
+ * Folds the event stream into results. It believes the single events, not the sums in run.finished, so that the
+ * journal of a killed run gives results too.
+ */
+export class Collector {
+  readonly #running = new Map<string, Attempt>();
+  readonly #planned = new Map<string, { title: string; clauses: string[] }>();
+  readonly #kernels = new Map<string, KernelResult>();
+  readonly #scenarios: ScenarioResult[] = [];
+  readonly #clauses: Omit<ClauseResult, 'expected'>[] = [];
+  #started: EventOf<'run.started'> | undefined;
+  #finished: EventOf<'run.finished'> | undefined;
+  #first: KlpEvent | undefined;
+  #mono = 0;
+
+  /** @returns the result when the event finished a scenario */
+  add(event: KlpEvent): Finished | undefined {
+    this.#first ??= event;
+    this.#mono = Math.max(this.#mono, event.mono);
+    switch (event.type) {
+      case 'run.started':
+        this.#started = event;
+        for (const name of event.kernels) this.#kernel(name);
+        for (const { id, title, clauses } of event.scenarios) this.#planned.set(id, { title, clauses });
+        return undefined;
+      case 'progress':
+      case 'observation':
+        return undefined;
+      case 'kernel.acquired':
+        this.#kernel(event.kernel).acquired = omit(event, ...envelope, 'kernel');
+        return undefined;
+      case 'kernel.booted':
+        this.#kernel(event.kernel).booted = omit(event, ...envelope, 'kernel');
+        return undefined;
+      case 'kernel.failed':
+        this.#kernel(event.kernel).failure = event.failure;
+        return undefined;
+      case 'scenario.started':
+        this.#planned.set(event.scenario, { title: event.title, clauses: event.clauses });
+        this.#running.delete(key(event));
+        this.#attempt(event, event.attempt);
+        return undefined;
+      case 'operation':
+        this.#attempt(event).operations.push(`${event.what} → ${event.result}`);
+        return undefined;
+      case 'witness':
+        this.#attempt(event).witnesses.push(omit(event, ...envelope, 'kernel', 'scenario'));
+        return undefined;
+      case 'judgement':
+        this.#attempt(event).judgements.push(omit(event, ...envelope, 'kernel', 'scenario'));
+        return undefined;
+      case 'splat':
+        this.#attempt(event).splats.push(omit(event, ...envelope, 'kernel', 'scenario'));
+        return undefined;
+      case 'scenario.finished':
+        return this.#finish(event);
+      case 'clause.judged':
+        this.#clauses.push(omit(event, ...envelope));
+        return undefined;
+      case 'run.finished':
+        this.#finished = event;
+        return undefined;
+    }
+  }
+
+  /** Scenarios under way, the one started first in front. */
+  get running(): readonly Attempt[] {
+    return [...this.#running.values()];
+  }
+
+  /** Scenario executions finished so far. */
+  get done(): number {
+    return this.#scenarios.length;
+  }
+
+  /** Everything seen so far. */
+  results(): Results {
+    const expected = new Map(this.#scenarios.map((s) => [key(s), s]));
+    const clauses = this.#clauses.map((c) => ({ ...c, expected: isExpected(c, expected) }));
+    return {
+      v: resultsVersion,
+      run: this.#first?.run ?? '',
+      harness: this.#started?.harness ?? '',
+      catalogue: this.#started?.catalogue ?? 0,
+      command: this.#started?.command ?? [],
+      profile: this.#started?.profile ?? 'mainline',
+      strict: this.#started?.strict ?? false,
+      ...(this.#started && { host: this.#started.host }),
+      started: this.#first?.wall ?? '',
+      finished: this.#finished !== undefined,
+      ...(this.#finished && { exit: this.#finished.exit }),
+      interrupted: this.#finished?.interrupted ?? false,
+      durationMs: this.#finished?.durationMs ?? this.#mono,
+      kernels: [...this.#kernels.values()],
+      scenarios: this.#scenarios,
+      clauses,
+      counts: {
+        scenarios: count(this.#scenarios),
+        clauses: count(clauses),
+        expected: this.#scenarios.filter((s) => s.expected !== undefined).length,
+        flaky: this.#scenarios.filter((s) => s.flaky).length,
+      },
+      staleExpectations: this.#finished?.staleExpectations ?? [],
+    };
+  }
+
+  #kernel(name: string): KernelResult {
+    const known = this.#kernels.get(name) ?? { kernel: name };
+    this.#kernels.set(name, known);
+    return known;
+  }
+
+  #attempt(event: { kernel: string; scenario: string; mono: number }, attempt = 1): Attempt {
+    const known = this.#running.get(key(event));
+    if (known) return known;
+    const { kernel, scenario, mono } = event;
+    const title = this.#planned.get(scenario)?.title ?? '';
+    const fresh = { kernel, scenario, title, attempt, since: mono };
+    const begun: Attempt = { ...fresh, operations: [], judgements: [], witnesses: [], splats: [] };
+    this.#running.set(key(event), begun);
+    return begun;
+  }
+
+  #finish(event: EventOf<'scenario.finished'>): Finished {
+    const { operations, judgements, witnesses, splats } = this.#attempt(event);
+    this.#running.delete(key(event));
+    const { title, clauses } = this.#planned.get(event.scenario) ?? { title: '', clauses: [] };
+    const result = { ...omit(event, ...envelope), title, clauses, judgements, witnesses, splats };
+    this.#scenarios.push(result);
+    this.#kernel(event.kernel);
+    return { result, operations };
+  }
+}
+
+function count(results: readonly { verdict: Verdict }[]): ByVerdict {
+  const counts = noCounts();
+  for (const { verdict } of results) counts[verdict] += 1;
+  return counts;
+}
+
+/** Whether each scenario that kept the clause from passing was expected to. */
+function isExpected(clause: Omit<ClauseResult, 'expected'>, scenarios: ReadonlyMap<string, ScenarioResult>): boolean {
+  if (clause.verdict === 'pass' || clause.verdict === 'n/a') return false;
+  const guilty = clause.scenarios
+    .map((scenario) => scenarios.get(key({ kernel: clause.kernel, scenario })))
+    .filter((s) => s !== undefined)
+    .filter((s) => s.verdict !== 'pass' && s.verdict !== 'n/a')
+    .filter(({ judgements }) => {
+      const own = judgements.filter((j) => j.clause === clause.clause);
+      return own.length === 0 || own.some((j) => j.verdict !== 'pass' && j.verdict !== 'n/a');
+    });
+  return guilty.length > 0 && guilty.every((s) => s.expected !== undefined);
+}

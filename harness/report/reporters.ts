@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+import { UsageError } from '../errors.js';
+import { JsonReporter } from './json.js';
+import { ListReporter } from './list.js';
+import type { Display, Reporter } from './reporter.js';
+import { TapReporter } from './tap.js';
+
+const makers = {
+  list: (display: Display) => new ListReporter(display),
+  tap: () => new TapReporter(),
+  json: () => new JsonReporter(),
+} as const;
+
+export type ReporterName = keyof typeof makers;
+export const reporterNames = Object.keys(makers) as readonly ReporterName[];
+
+/**
+ * @param name    one of {@link reporterNames}, as on the command line
+ * @param display the place its text goes to; only `list` looks at it
+ * @throws UsageError with the valid names
+ */
+export function createReporter(name: string, display: Display): Reporter {
+  if (!Object.hasOwn(makers, name)) {
+    throw new UsageError(`there is no reporter "${name}"`, { hint: `use one or more of ${reporterNames.join(', ')}` });
+  }
+  return makers[name as ReporterName](display);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+import type { KlpEvent } from '../events/schema.js';
+import { Collector } from './collect.js';
+import type { Reporter } from './reporter.js';
+import type { ScenarioResult } from './results-schema.js';
+import { isBad } from './summary.js';
+import { clean, jsonText } from './text.js';
+
+const textLimit = 2000;
+const logLimit = 100;
+
+/**
+ * The `tap` reporter: TAP version 14, one test point for each scenario execution (kernel / scenario).
+ *
+ * n/a is `ok # SKIP`; a deviation is ok with a comment, under `--strict` not ok; error is not ok with the failure's
+ * kind; what the expectations file names is `# TODO` with its reason. A run that judged nothing, was interrupted or
+ * did not finish bails out, since its exit status is not 0 either.
+ * https://testanything.org/tap-version-14-specification.html
+ */
+export class TapReporter implements Reporter {
+  readonly #collector = new Collector();
+  #strict = false;
+  #begun = false;
+  #points = 0;
+
+  event(event: KlpEvent): string {
+    const finished = this.#collector.add(event);
+    let text = this.#version();
+    if (event.type === 'run.started') {
+      this.#strict = event.strict;
+      text += comment(`klp ${event.harness}, clause catalogue ${event.catalogue}, run ${event.run}`);
+    }
+    if (event.type === 'kernel.failed') text += comment(`kernel ${event.kernel}: ${event.failure.kind}: ${event.failure.message}`);
+    return finished ? text + this.#point(finished.result) : text;
+  }
+
+  end(): string {
+    const results = this.#collector.results();
+    let text = this.#version();
+    for (const stale of results.staleExpectations) text += comment(`expectation that no longer holds: ${stale}`);
+    text += this.#points === 0 ? '1..0 # SKIP nothing was run\n' : `1..${this.#points}\n`;
+    const { fail, deviates, pass } = results.counts.scenarios;
+    if (!results.finished) text += 'Bail out! the run did not finish\n';
+    else if (results.interrupted) text += 'Bail out! the run was interrupted\n';
+    else if (fail + deviates + pass === 0) text += 'Bail out! nothing was judged\n';
+    return text;
+  }
+
+  #version(): string {
+    if (this.#begun) return '';
+    this.#begun = true;
+    return 'TAP version 14\n';
+  }
+
+  #point(result: ScenarioResult): string {
+    this.#points += 1;
+    const { verdict, expected, reason } = result;
+    const ok = !isBad(verdict, this.#strict);
+    const title = result.title === '' ? '' : `: ${result.title}`;
+    let line = `${ok ? 'ok' : 'not ok'} ${this.#points} - ${escaped(`${result.kernel} / ${result.scenario}${title}`)}`;
+    if (verdict === 'n/a') line += ` # SKIP ${escaped(reason ?? 'not applicable')}`;
+    else if (!ok && expected !== undefined) line += ` # TODO ${escaped(expected)}`;
+    // A brace at the end would open a buffered subtest.
+    line = `${line.replace(/\{\s*$/, '{.')}\n`;
+    if (!ok) return line + diagnostics(result);
+    if (verdict === 'deviates') {
+      line += diagnostics(result) + comment(`deviates${reason === undefined ? '' : `: ${reason}`}`);
+    }
+    return result.flaky ? line + comment(`flaky: passed on attempt ${result.attempts}`) : line;
+  }
+}
+
+/** Text inside a test point or a comment: one line, without a character that means something to TAP. */
+function escaped(text: string): string {
+  return clean(text).replaceAll('\\', '\\\\').replaceAll('#', '\\#').trim();
+}
+
+function comment(text: string): string {
+  return `# ${clean(text)}\n`;
+}
+
+/** The YAML block of a test point. Its scalars are JSON strings, which YAML reads with the same meaning. */
+function diagnostics(result: ScenarioResult): string {
+  const lines: string[] = [];
+  const scalar = (value: string | number | boolean): string =>
+    typeof value === 'string' ? jsonText(cut(value)) : String(value);
+  const put = (indent: string, name: string, value: string | number | boolean | undefined): void => {
+    if (value !== undefined) lines.push(`${indent}${name}: ${scalar(value)}`);
+  };
+  const list = (indent: string, name: string, items: readonly string[] | undefined): void => {
+    if (!items || items.length === 0) return;
+    lines.push(`${indent}${name}:`, ...items.slice(-logLimit).map((item) => `${indent}  - ${scalar(item)}`));
+  };
+  put('  ', 'verdict', result.verdict);
+  put('  ', 'reason', result.reason);
+  put('  ', 'expected', result.expected);
+  put('  ', 'duration_ms', result.durationMs);
+  put('  ', 'attempts', result.attempts);
+  if (result.failure) {
+    lines.push('  failure:');
+    put('    ', 'kind', result.failure.kind);
+    put('    ', 'message', result.failure.message);
+    put('    ', 'during', result.failure.during);
+    put('    ', 'hint', result.failure.hint);
+    list('    ', 'details', result.failure.details);
+  }
+  const judgements = result.judgements.filter((j) => j.verdict !== 'n/a');
+  if (judgements.length > 0) lines.push('  judgements:');
+  for (const { clause, verdict, what, seen, mainline, documents, note } of judgements) {
+    lines.push(`    - clause: ${scalar(clause)}`);
+    put('      ', 'verdict', verdict);
+    put('      ', 'what', what);
+    put('      ', 'seen', seen);
+    put('      ', 'mainline', mainline.allowed);
+    put('      ', 'mainline_does', mainline.does);
+    put('      ', 'documents', documents.stance);
+    put('      ', 'reference', documents.reference);
+    put('      ', 'note', note);
+  }
+  list('  ', 'log', result.log);
+  put('  ', 'repeat', result.repeat);
+  return `  ---\n${lines.join('\n')}\n  ...\n`;
+}
+
+function cut(text: string): string {
+  return text.length <= textLimit ? text : `${text.slice(0, textLimit)}… (${text.length} characters)`;
+}
