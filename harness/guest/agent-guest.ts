@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+import { constants } from 'node:os';
+import { taskOutcome, type AgentClient } from './agent-client.js';
+import { calls, must } from './guest.js';
+import type { Guest, Log, Task, TaskEnd, TaskSpec } from './guest.js';
+import { parseLogRecord, type LogRecord } from './kmsg.js';
+import { encodeCall } from './protocol.js';
+import type { Awaited, Call, Outcome, OutcomeOf, Thread, TreeEntry, ValueOf } from './protocol.js';
+import type { ExecOptions, ExecResult } from './ssh.js';
+import type { FileToPush } from './tar.js';
+
+const endOfLog = (1n << 64n) - 1n;
+
+/** The half of a Guest that an agent alone provides, however its bytes travel. */
+export abstract class AgentGuest implements Guest {
+  /** @throws ConnectionLostError when there is none */
+  protected abstract agent(): AgentClient;
+  abstract readonly connected: boolean;
+  abstract run(command: string, options?: ExecOptions): Promise<ExecResult>;
+  abstract push(directory: string, files: readonly FileToPush[]): Promise<void>;
+  abstract disconnect(): void;
+  abstract reconnect(options?: { readonly deadline?: number; readonly signal?: AbortSignal }): Promise<void>;
+
+  get agentPid(): number {
+    return this.agent().hello.pid;
+  }
+
+  insmod(path: string, params?: string): Promise<Outcome<undefined>> {
+    return this.ask(calls.insmod(path, params));
+  }
+
+  rmmod(name: string): Promise<Outcome<undefined>> {
+    return this.ask(calls.rmmod(name));
+  }
+
+  async read(path: string, most?: number): Promise<Outcome<Buffer>> {
+    return map(await this.ask(calls.read(path, most)), ({ data }) => data);
+  }
+
+  async readText(path: string, most?: number): Promise<Outcome<string>> {
+    return map(await this.read(path, most), (data) => data.toString());
+  }
+
+  write(path: string, data: string | Uint8Array, flags?: number): Promise<Outcome<number>> {
+    return this.ask(calls.write(path, data, flags));
+  }
+
+  tree(path: string, depth?: number): Promise<Outcome<readonly TreeEntry[]>> {
+    return this.ask(calls.tree(path, depth));
+  }
+
+  sweep(): Promise<Outcome<readonly Thread[]>> {
+    return this.ask(calls.sweep());
+  }
+
+  async stacks(tids: readonly number[]): Promise<readonly Outcome<string>[]> {
+    const outcomes = must(await this.batch(tids.map(calls.stack)), 'reading stacks');
+    return outcomes.map((outcome) => map(outcome, ({ data }) => data.toString()));
+  }
+
+  async log(from = 0n): Promise<Log> {
+    const records: LogRecord[] = [];
+    for (let next = from; ; ) {
+      const page = must(await this.ask({ op: 'log', from: next }), 'reading /dev/kmsg');
+      records.push(...page.records.map((record) => parseLogRecord(record.toString())));
+      next = page.next;
+      if (!page.more) return { next, records };
+    }
+  }
+
+  async logEnd(): Promise<bigint> {
+    return (await this.log(endOfLog)).next;
+  }
+
+  async spawn<const C extends Call = Call>(spec: TaskSpec<C>): Promise<Outcome<Task<C>>> {
+    const call = spec.kind === 'op' ? spec.call : undefined;
+    const outcome = await this.agent().request({
+      op: 'spawn',
+      kind: spec.kind,
+      name: spec.name ?? 'klp-task',
+      cpus: (spec.cpus ?? []).reduce((mask, cpu) => mask | (1n << BigInt(cpu)), 0n),
+      threads: spec.threads ?? 0,
+      call: call ? encodeCall(call) : Buffer.alloc(0),
+    });
+    return map(outcome, (pid) => ({ pid, call }));
+  }
+
+  async wait<C extends Call>({ pid, call }: Task<C>, milliseconds = 0): Promise<Outcome<TaskEnd<C>>> {
+    const outcome = await this.agent().request({ op: 'wait', pid, milliseconds });
+    return map(outcome, ({ state, status, result }) => ({
+      state,
+      status,
+      outcome: call && (taskOutcome(call, result) as OutcomeOf<C> | undefined),
+    }));
+  }
+
+  kill(pid: number, signal: NodeJS.Signals | number): Promise<Outcome<undefined>> {
+    return this.ask(calls.kill(pid, typeof signal === 'number' ? signal : constants.signals[signal]));
+  }
+
+  awaitContent(path: string, content: string, milliseconds: number): Promise<Outcome<Awaited>> {
+    return this.ask(calls.awaitContent(path, content, milliseconds));
+  }
+
+  awaitGone(path: string, milliseconds: number): Promise<Outcome<Awaited>> {
+    return this.ask(calls.awaitGone(path, milliseconds));
+  }
+
+  batch<const C extends readonly Call[]>(
+    list: C,
+  ): Promise<Outcome<ValueOf<{ readonly op: 'batch'; readonly calls: C }>>> {
+    return this.agent().request({ op: 'batch', calls: list });
+  }
+
+  // async, so that a lost connection is always a rejection
+  private async ask<const C extends Call>(call: C): Promise<Outcome<ValueOf<C>>> {
+    return this.agent().request(call);
+  }
+}
+
+function map<A, B>(outcome: Outcome<A>, change: (value: A) => B): Outcome<B> {
+  return outcome.ok ? { ...outcome, value: change(outcome.value) } : outcome;
+}
