@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { arch as hostArch, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { architectures, type Arch } from '../arch.js';
+import { cacheRoot, digest } from '../cache.js';
+import { UsageError } from '../errors.js';
+import { findProgram, tiedToUs } from './qemu.js';
+
+/** What `--accel` may say. */
+export type AccelChoice = 'auto' | 'kvm' | 'tcg';
+
+/** How the guest's instructions are executed. */
+export type Accel = 'kvm' | 'tcg';
+
+export interface AccelDecision {
+  readonly accel: Accel;
+  /** For `klp doctor` and the results: why this one. */
+  readonly reason: string;
+}
+
+/** @throws UsageError for anything `--accel` does not know */
+export function parseAccel(word: string): AccelChoice {
+  if (word === 'auto' || word === 'kvm' || word === 'tcg') return word;
+  throw new UsageError(`unknown accelerator "${word}"`, { hint: 'use auto, kvm or tcg' });
+}
+
+/**
+ * Decides on the accelerator. The existence of /dev/kvm says nothing: there are hosts whose KVM opens and then never
+ * gets an ordinary guest anywhere. So something is run. A positive answer is kept until the host boots again; a
+ * negative one may only mean that the host was busy, and is not.
+ *
+ * @throws InfrastructureError when QEMU itself is missing
+ */
+export async function chooseAccel(arch: Arch, choice: AccelChoice, milliseconds = 2000): Promise<AccelDecision> {
+  const info = architectures[arch];
+  const qemu = findProgram(info.qemu, info.qemuPackage);
+  if (choice !== 'auto') return { accel: choice, reason: `--accel ${choice}` };
+  if (arch !== 'x86_64' || hostArch() !== 'x64') {
+    return { accel: 'tcg', reason: `an ${arch} guest on this host's ${hostArch()} processor is emulated` };
+  }
+  const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined);
+  const note = bootId === undefined ? undefined : join(cacheRoot(), 'accel', digest(bootId, qemu).slice(0, 32));
+  if (note !== undefined && (await readFile(note, 'utf8').catch(() => '')) === 'kvm') {
+    return { accel: 'kvm', reason: 'KVM ran a guest since the host was booted' };
+  }
+  const failure = await probe(qemu, 'kvm', milliseconds);
+  if (failure !== undefined) return { accel: 'tcg', reason: `KVM is of no use here: ${failure}` };
+  if (note !== undefined) {
+    await mkdir(join(cacheRoot(), 'accel'), { recursive: true });
+    await writeFile(note, 'kvm');
+  }
+  return { accel: 'kvm', reason: 'KVM ran a guest just now' };
+}
+
+/** A boot sector: mov dx, 0xf4; mov al, 0x10; out dx, al; hlt; jmp back. With isa-debug-exit, QEMU ends with 0x21. */
+function bootSector(): Buffer {
+  const sector = Buffer.alloc(512);
+  sector.set([0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xf4, 0xeb, 0xfd]);
+  sector.set([0x55, 0xaa], 510);
+  return sector;
+}
+
+/**
+ * Runs the firmware and a boot sector of nine bytes on both processors' worth of virtual machine.
+ * @returns undefined when the boot sector's own exit status comes back in time, else what happened instead
+ */
+export async function probe(qemu: string, accel: Accel, milliseconds: number): Promise<string | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'klp-accel-'));
+  try {
+    const disk = join(folder, 'boot.img');
+    await writeFile(disk, bootSector());
+    const { command, args } = tiedToUs(qemu, [
+      ...['-accel', accel, '-machine', 'q35', '-cpu', accel === 'kvm' ? 'host' : 'max', '-smp', '2', '-m', '32'],
+      ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+      ...['-drive', `if=ide,format=raw,readonly=on,file=${disk.replaceAll(',', ',,')}`],
+    ]);
+    return await new Promise<string | undefined>((resolve) => {
+      execFile(command, args, { timeout: milliseconds, killSignal: 'SIGKILL' }, (error, _stdout, stderr) => {
+        if (error?.code === 0x21) resolve(undefined);
+        else if (error?.killed) resolve(`a boot sector did not end within ${milliseconds / 1000} s`);
+        else resolve(stderr.trim().split('\n').at(-1) ?? `QEMU ended with status ${error?.code ?? 0}`);
+      });
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+import type { ArchInfo } from '../arch.js';
+import type { Accel } from './accel.js';
+
+/** Everything QEMU's command line depends on. */
+export interface Hardware {
+  readonly arch: ArchInfo;
+  readonly accel: Accel;
+  /** File for `-kernel`. */
+  readonly kernel: string;
+  /** File for `-initrd`. */
+  readonly initramfs: string;
+  /** `pci`, or `mmio` for a kernel without PCI. */
+  readonly transport: 'pci' | 'mmio';
+  /** MiB, instead of the profile's. */
+  readonly memory?: number;
+  /** Instead of the profile's. */
+  readonly cpus?: number;
+  /** Words added to the kernel's command line. */
+  readonly append?: readonly string[];
+  /** `rdinit=`, instead of the initramfs's `/init`. */
+  readonly rdinit?: string;
+  /** Do not run until told to: the guest's state will be loaded. */
+  readonly paused?: boolean;
+}
+
+/** Descriptors QEMU inherits. */
+export const inherited = {
+  /** Socket of the QMP connection. */
+  qmp: 3,
+  /** The qcow2 file that holds the guest's saved states; it has no name any more. */
+  states: 4,
+} as const;
+
+/**
+ * The kernel's command line: the console; and a panic ends the guest a second after it was shown, which `-no-reboot`
+ * turns into the end of QEMU. Nothing else, so that the judged guest has its kernel's own defaults.
+ */
+export function kernelCommandLine(hardware: Hardware): string {
+  const { rdinit, append = [] } = hardware;
+  const words = [`console=${hardware.arch.machine.console}`, 'panic=1'];
+  if (rdinit !== undefined) words.push(`rdinit=${rdinit}`);
+  return [...words, ...append].join(' ');
+}
+
+/**
+ * QEMU's arguments, without the program's own name. Pure.
+ *
+ * The console is QEMU's standard output. The SSH port is chosen by the host's kernel (`info usernet` tells which). The
+ * drive is attached to nothing: it only gives savevm a place to write to, so the guest needs no disk driver.
+ */
+export function qemuArguments(hardware: Hardware): string[] {
+  const { arch, accel } = hardware;
+  const { machine, cpu, memory, cpus } = arch.machine;
+  const device = hardware.transport === 'pci' ? 'pci' : 'device';
+  const rom = hardware.transport === 'pci' ? ',romfile=' : '';
+  return [
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-machine', machine],
+    ...['-accel', accel === 'tcg' ? 'tcg,thread=multi' : accel],
+    ...['-cpu', accel === 'tcg' ? cpu : 'host'],
+    ...['-smp', String(hardware.cpus ?? cpus)],
+    ...['-m', String(hardware.memory ?? memory)],
+    ...['-kernel', hardware.kernel],
+    ...['-initrd', hardware.initramfs],
+    ...['-append', kernelCommandLine(hardware)],
+    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
+    ...['-chardev', `socket,id=qmp,fd=${inherited.qmp}`, '-mon', 'chardev=qmp,mode=control'],
+    ...['-netdev', 'user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22'],
+    ...['-device', `virtio-net-${device},netdev=net0${rom}`],
+    ...['-device', `virtio-rng-${device}`],
+    ...['-add-fd', `fd=${inherited.states},set=1`],
+    ...['-drive', 'if=none,id=states,driver=qcow2,auto-read-only=off,file.driver=file,file.filename=/dev/fdset/1,file.auto-read-only=off'],
+    ...(hardware.paused === true ? ['-S'] : []),
+  ];
+}
+
+/** A command line as a person would type it. */
+export function shellQuoted(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+}

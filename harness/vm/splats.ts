@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+/** What the kernel complains of on its console, from mild to fatal. */
+export type ReportKind = 'warning' | 'hung task' | 'rcu stall' | 'lockup' | 'oops' | 'panic';
+
+const order: readonly ReportKind[] = ['warning', 'hung task', 'rcu stall', 'lockup', 'oops', 'panic'];
+
+/** The worse, the higher. */
+export function severity(kind: ReportKind): number {
+  return order.indexOf(kind);
+}
+
+/**
+ * How each begins, time stamp removed; the first that fits. From kernel/panic.c, kernel/hung_task.c,
+ * kernel/watchdog.c, kernel/rcu/tree_stall.h (4.14: kernel/rcu/tree.c), arch/x86/{kernel/traps,mm/fault}.c,
+ * arch/arm64/{kernel/traps,mm/fault}.c, lib/bug.c, mm/kasan/report.c, lib/ubsan.c, kernel/locking/lockdep.c.
+ */
+const beginnings: readonly (readonly [RegExp, ReportKind])[] = [
+  [/^Kernel panic - not syncing/, 'panic'],
+  [/^(watchdog: )?BUG: (soft lockup|workqueue lockup)/, 'lockup'],
+  [/^(NMI )?watchdog: (BUG: soft lockup|Watchdog detected hard LOCKUP)/i, 'lockup'],
+  [/^INFO: task .+ blocked (in I\/O wait )?for more than \d+ seconds/, 'hung task'],
+  [/^(rcu: )?INFO: rcu\w* .*(detected.* stalls?|self-detected stall)/, 'rcu stall'],
+  [/^(BUG: KFENCE|BUG: KCSAN|BUG: sleeping function|BUG: scheduling while atomic|BUG: using )/, 'warning'],
+  [/^(BUG:|kernel BUG at |Oops:|Oops - |Internal error: |Unable to handle kernel )/, 'oops'],
+  [/^(general protection fault|invalid opcode:|divide error:|stack segment:|int3:|double fault:|traps: PANIC)/, 'oops'],
+  [/^(WARNING:|UBSAN:|INFO: trying to register non-static key|INFO: possible )/, 'warning'],
+];
+
+/**
+ * @param message a console line without its time stamp
+ * @returns what begins with it, or undefined for an ordinary line
+ */
+export function startsReport(message: string): ReportKind | undefined {
+  return beginnings.find(([pattern]) => pattern.test(message))?.[1];
+}
