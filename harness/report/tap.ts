@@ -14,7 +14,7 @@ const logLimit = 100;
  *
  * n/a is `ok # SKIP`; a deviation is ok with a comment, under `--strict` not ok; error is not ok with the failure's
  * kind; what the expectations file names is `# TODO` with its reason. A run that judged nothing, was interrupted or
- * did not finish bails out, since its exit status is not 0 either.
+ * did not finish bails out in place of the plan, since its exit status is not 0 either.
  * https://testanything.org/tap-version-14-specification.html
  */
 export class TapReporter implements Reporter {
@@ -38,12 +38,11 @@ export class TapReporter implements Reporter {
     const results = this.#collector.results();
     let text = this.#version();
     for (const stale of results.staleExpectations) text += comment(`expectation that no longer holds: ${stale}`);
-    text += this.#points === 0 ? '1..0 # SKIP nothing was run\n' : `1..${this.#points}\n`;
     const { fail, deviates, pass } = results.counts.scenarios;
-    if (!results.finished) text += 'Bail out! the run did not finish\n';
-    else if (results.interrupted) text += 'Bail out! the run was interrupted\n';
-    else if (fail + deviates + pass === 0) text += 'Bail out! nothing was judged\n';
-    return text;
+    if (!results.finished) return `${text}Bail out! the run did not finish\n`;
+    if (results.interrupted) return `${text}Bail out! the run was interrupted\n`;
+    if (fail + deviates + pass === 0) return `${text}Bail out! nothing was judged\n`;
+    return `${text}1..${this.#points}\n`;
   }
 
   #version(): string {

@@ -8,8 +8,9 @@
 export const lineLimit = 400;
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
-/** Commands that GitHub's and Azure's log viewers look for anywhere in a line. */
+/** Commands that GitHub's and Azure's log viewers obey: `##[` anywhere, `::` where a line may come to begin. */
 const ciCommand = /##(?=\[|vso\[)/g;
+const ciLineCommand = /(?<=^|\s)::/g;
 
 function visible(char: string): string {
   const code = char.codePointAt(0) ?? 0;
@@ -66,7 +67,8 @@ export function clean(text: string, limit = lineLimit): string {
   const printable = head
     .replace(/\r?\n/g, ' ')
     .replace(unprintable, visible)
-    .replace(ciCommand, '# #');
+    .replace(ciCommand, '# #')
+    .replace(ciLineCommand, ': :');
   return head.length === text.length ? printable : `${printable}… (${String(text.length)} characters)`;
 }
 
