@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+
+/**
+ * Kernel modules as ELF objects: read, change, write back; the livepatch formats of
+ * Documentation/livepatch/module-elf-format.txt; conversion to them; faults. Pure: bytes in, bytes out.
+ */
+export * from './constants.js';
+export { ElfError, LivepatchError, type LivepatchErrorKind } from './errors.js';
+export {
+  ElfObject,
+  type ElfHeader,
+  type ElfPadding,
+  type ElfParts,
+  type ElfRelocation,
+  type ElfSection,
+  type ElfSymbol,
+} from './object.js';
+export { readObject } from './read.js';
+export { writeObject } from './write.js';
+export {
+  appendSection,
+  withRelocations,
+  withSection,
+  withSymbols,
+  type NewSection,
+  type SectionEdit,
+  type SymbolEdit,
+} from './edit.js';
+export { isLivepatch, modinfo, modinfoFields, withModinfo, withoutModinfo, type ModinfoField } from './modinfo.js';
+export {
+  formatKlpSectionName,
+  formatKlpSymbolName,
+  klpNameLimits,
+  klpSections,
+  klpSymbols,
+  namesSection,
+  parseKlpSectionName,
+  parseKlpSymbolName,
+  type KlpSection,
+  type KlpSectionName,
+  type KlpSymbol,
+  type KlpSymbolName,
+} from './klp.js';
+export {
+  convertToLivepatch,
+  requireResolved,
+  undefinedSymbols,
+  unresolvedSymbols,
+  type Conversion,
+  type ConvertedSymbol,
+  type KlpTarget,
+} from './convert.js';
+export { symposOf, type KallsymsEntry } from './sympos.js';
+export { faults, renameSection, setSectionFlags, type Fault, type FaultId } from './fault.js';
