@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+import { livepatchTxt } from './documents.js';
+import type { Clause } from './types.js';
+
+const section = 'ftrace';
+
+/** Ftrace and kprobes: livepatch.txt sections 2 and 7. */
+export const ftrace: readonly Clause[] = [
+  {
+    id: 'FTR-1',
+    section,
+    statement: 'A function that ftrace cannot trace, because it is marked `notrace`, cannot be patched.',
+    documents: [
+      livepatchTxt(
+        '470-476',
+        'Only functions that can be traced can be patched; the critical ones are marked `notrace`.',
+      ),
+    ],
+    code: ['kernel/livepatch/patch.c:207-212 (4.14.177)', 'kernel/livepatch/patch.c:175-180 (7.3.4)'],
+    mainline:
+      'Registration accepts it; the enable gives `-EINVAL`. 4.14 logs `livepatch: failed to set ftrace ' +
+      "filter for function 'x' (-22)`, 7.3 `livepatch: failed to find location for function 'x'`.",
+    confirmed: true,
+  },
+  {
+    id: 'FTR-2',
+    section,
+    statement:
+      'Where a probe and a patch both want to redirect a function, the first one has it and the other is ' +
+      'rejected.',
+    documents: [
+      livepatchTxt(
+        '497-499',
+        'Both use an ftrace handler that changes the return address; the first wins, and whichever comes ' +
+        'second is rejected.',
+      ),
+    ],
+    code: [
+      'kernel/kprobes.c:1000-1028 (4.14.177)',
+      'kernel/kprobes.c:1615-1616 (4.14.177)',
+      'kernel/trace/ftrace.c:1934-1978 (4.14.177)',
+      'kernel/livepatch/patch.c:214-219 (4.14.177)',
+      'kernel/kprobes.c:1147-1181 (7.3.4)',
+      'kernel/kprobes.c:1710-1714 (7.3.4)',
+    ],
+    mainline:
+      'With the probe first, enabling the patch gives `-EBUSY` and the log says `livepatch: failed to ' +
+      "register ftrace handler for function 'f' (-16)`. With the patch first, 4.14 lets " +
+      '`register_kprobe()` return 0: a kernel warning is all there is, and the probe never fires. 7.3 ' +
+      'returns the error for a probe that still conflicts (FTR-3).',
+    deviation: {
+      kind: 'contradicts',
+      note:
+        'The document says that the second is rejected, in either order; on 4.14 a probe that comes ' +
+        'second is accepted and dead.',
+    },
+    confirmed: true,
+  },
+  {
+    id: 'FTR-3',
+    section,
+    statement: 'Only a kretprobe conflicts with a patch of the same function.',
+    documents: [
+      livepatchTxt('494-495', 'Kretprobes that use ftrace are said to conflict with patched functions.'),
+      livepatchTxt(
+        '502-503',
+        'Other kprobes in the original function are said to be ignored, which is not a conflict.',
+      ),
+    ],
+    code: [
+      'kernel/kprobes.c:1000-1003 (4.14.177)',
+      'kernel/kprobes.c:1133-1141 (7.3.4)',
+      'kernel/kprobes.c:1174-1181 (7.3.4)',
+    ],
+    mainline:
+      'On 4.14 every kprobe at the entry of a function conflicts, because all of them ask ftrace for the ' +
+      'right to change the instruction pointer. On 7.3 only one with a `post_handler` does, so that a ' +
+      'kretprobe does not; from memory this is so since 5.4.',
+    deviation: {
+      kind: 'contradicts',
+      note: 'The document limits the conflict to kretprobes; on 4.14 any kprobe at the entry conflicts.',
+    },
+    confirmed: false,
+  },
+  {
+    id: 'FTR-4',
+    section,
+    statement:
+      'A kprobe inside the body of the original function does not fire once calls go to the replacement.',
+    documents: [
+      livepatchTxt('502-503', 'Kprobes in the original function are ignored when the code is redirected.'),
+    ],
+    code: ['kernel/livepatch/patch.c:120 (4.14.177)'],
+    mainline:
+      'The probe stays registered, and its count stands still while the patch is enabled. It fires again ' +
+      'after the disable.',
+    confirmed: true,
+  },
+  {
+    id: 'FTR-5',
+    section,
+    statement:
+      'While the sysctl `kernel.ftrace_enabled` is 0, no patch has any effect, whether it was enabled ' +
+      'before or after that was written.',
+    documents: [],
+    code: [
+      'kernel/trace/ftrace.c:2745-2746 (4.14.177)',
+      'kernel/trace/ftrace.c:6572-6577 (4.14.177)',
+      'kernel/trace/ftrace.c:9441-9447 (7.3.4)',
+    ],
+    mainline:
+      'On 4.14 writing 0 takes the effect from an enabled patch without a message, and enabling one ' +
+      'while it is 0 returns success. 7.3 answers the write with `-EOPNOTSUPP`, patch or no patch. In ' +
+      'between, from memory since 5.5, the write gives `-EBUSY` while a patch is enabled.',
+    deviation: {
+      kind: 'undocumented',
+      note: 'The documents do not mention the sysctl.',
+    },
+    confirmed: false,
+  },
+  {
+    id: 'FTR-6',
+    section,
+    statement: 'The function tracer and a patch can use the same function at the same time.',
+    documents: [
+      livepatchTxt(
+        '54-57',
+        'The mechanisms that change code must be aware of each other, which dynamic ftrace sees to in ' +
+        'most cases.',
+      ),
+    ],
+    code: ['kernel/livepatch/patch.c:197-202 (4.14.177)', 'kernel/trace/ftrace.c:1946-1947 (4.14.177)'],
+    mainline: 'They live together, whichever comes first: the calls are traced and redirected.',
+    confirmed: true,
+  },
+];

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+
+/** `REG-1`, `EF-07`: see {@link isClauseId} for the grammar. Identifiers are never reused. */
+export type ClauseId = string;
+
+/** One page of the specification; later generations add theirs (replace, callbacks, shadow, …). */
+export type SectionId =
+  | 'registration'
+  | 'life-cycle'
+  | 'sysfs'
+  | 'transition'
+  | 'stack-check'
+  | 'immediate'
+  | 'modules'
+  | 'ftrace'
+  | 'elf';
+
+export interface Section {
+  readonly id: SectionId;
+  readonly title: string;
+  /** What the clauses have in common; text as in {@link Clause}. */
+  readonly introduction: string;
+}
+
+/** The documents of the 4.14 generation, in `Documentation/livepatch/` of the kernel's source. */
+export type DocumentName = 'livepatch.txt' | 'module-elf-format.txt';
+
+export interface DocumentReference {
+  readonly document: DocumentName;
+  /** Line or range of lines in Linux 4.14: `164` or `447-459`. */
+  readonly lines: string;
+  /** What the passage states, in our own words. */
+  readonly statement: string;
+}
+
+/**
+ * Where mainline differs from the documents (`contradicts`: a documented deviation, the documents forbid it),
+ * or does something of consequence that they are silent about (`undocumented`).
+ */
+export interface Deviation {
+  readonly kind: 'contradicts' | 'undocumented';
+  readonly note: string;
+}
+
+/** One testable statement. Texts are prose in English; what stands between backticks is code. */
+export interface Clause {
+  readonly id: ClauseId;
+  readonly section: SectionId;
+  /**
+   * What is tested, in one or two sentences: what the documents state where they speak of it, even if
+   * mainline contradicts them, and what mainline does where they are silent.
+   */
+  readonly statement: string;
+  /** Empty when the documents are silent. */
+  readonly documents: readonly DocumentReference[];
+  /** `kernel/livepatch/core.c:819-820 (4.14.177)`: path, lines, and the version they were read in. */
+  readonly code: readonly string[];
+  /** What mainline does, with errno and log text, by generation where it differs. */
+  readonly mainline: string;
+  readonly deviation?: Deviation;
+  /** What may be seen in the middle of an operation, and limits of the observation. */
+  readonly notes?: readonly string[];
+  /** False where a part of {@link mainline} rests on memory: neither read in a source nor seen. */
+  readonly confirmed: boolean;
+}
