@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, UsageError } from '../errors.js';
+import { clauses, renderSpecification } from '../model/catalogue/index.js';
+import type { ClauseId } from '../model/catalogue/index.js';
+
+/**
+ * Writes the specification, generated from the clause catalogue, as Markdown pages.
+ *
+ * @param directory where the pages go; made if it is not there; pages of the same name are overwritten
+ * @param coverage  scenario ids by the clause they test
+ * @returns the files written, `README.md` first
+ * @throws UsageError when the directory cannot be written to
+ * @throws UnknownClauseError when a scenario names a clause that is not in the catalogue
+ */
+export async function writeSpecification(
+  directory: string,
+  coverage: ReadonlyMap<ClauseId, readonly string[]>,
+): Promise<string[]> {
+  const pages = renderSpecification(clauses, coverage);
+  const written: string[] = [];
+  try {
+    await mkdir(directory, { recursive: true });
+    for (const [name, content] of pages) {
+      const file = join(directory, name);
+      await writeFile(file, content);
+      written.push(file);
+    }
+  } catch (error) {
+    throw new UsageError(`cannot write the specification to ${directory}: ${messageOf(error)}`, {
+      hint: 'give a directory that you can write to',
+      cause: error,
+    });
+  }
+  return written;
+}
