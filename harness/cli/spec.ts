@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Command } from 'commander';
+import { scenarios } from '../../scenarios/index.js';
 import { messageOf, UsageError } from '../errors.js';
 import { clauses, renderSpecification } from '../model/catalogue/index.js';
 import type { ClauseId } from '../model/catalogue/index.js';
+import { type Scenario, clauseIds } from '../runner/scenario.js';
 
 /**
  * Writes the specification, generated from the clause catalogue, as Markdown pages.
@@ -34,4 +37,21 @@ export async function writeSpecification(
     });
   }
   return written;
+}
+
+/** Scenario ids by the clause they test. */
+export function coverageOf(all: readonly Scenario[]): ReadonlyMap<ClauseId, readonly string[]> {
+  const coverage = new Map<ClauseId, string[]>();
+  for (const s of all) for (const id of clauseIds(s)) coverage.set(id, [...(coverage.get(id) ?? []), s.id]);
+  return coverage;
+}
+
+/** `klp spec DIR`. */
+export function specCommand(_done: (status: number) => void): Command {
+  return new Command('spec')
+    .description('write the specification, generated from the clause catalogue, as Markdown')
+    .argument('<dir>', 'where the pages go')
+    .action(async (directory: string) => {
+      for (const file of await writeSpecification(directory, coverageOf(scenarios))) process.stdout.write(`${file}\n`);
+    });
 }

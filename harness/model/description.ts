@@ -29,7 +29,7 @@ export interface PatchedObject {
   readonly functions: readonly ReplacedFunction[];
 }
 
-/** A data symbol the replacement refers to although nothing exports it: it becomes a `.klp.sym`. */
+/** A symbol the replacement refers to although nothing exports it: it becomes a `.klp.sym`. */
 export interface UsedSymbol {
   readonly object: string;
   readonly name: string;
@@ -59,6 +59,11 @@ export interface TargetDescription {
 export const targetFunctions = ['alpha', 'beta'] as const;
 export type TargetFunction = (typeof targetFunctions)[number];
 
+/** The function of a target module in which tasks sleep; a replacement that uses it is a place to sleep in, too. */
+export function gateOf(target: TargetDescription): UsedSymbol {
+  return { object: target.name, name: `${target.name}_gate` };
+}
+
 /** A livepatch, described shortly: `livepatch('klp_x', { vmlinux: ['cmdline_proc_show'] })`. */
 export function livepatch(
   name: string,
@@ -78,7 +83,7 @@ export function livepatch(
 }
 
 /** A target module; the functions it offers are named by {@link FunctionName}. */
-export function target<N extends string>(name: N): TargetDescription & Readonly<Record<TargetFunction, FunctionName>> {
+export function target(name: string): TargetDescription & Readonly<Record<TargetFunction, FunctionName>> {
   return {
     kind: 'target',
     name,

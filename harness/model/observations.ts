@@ -8,6 +8,7 @@ import {
   type State,
   findPatch,
   holders,
+  isLoaded,
   reachableBodies,
   references,
   stackOf,
@@ -41,7 +42,7 @@ export type Observation =
       readonly settled: boolean;
     }
   | { readonly kind: 'sysfs'; readonly patch: string; readonly entries: readonly SeenEntry[] | null }
-  | { readonly kind: 'call'; readonly function: FunctionName; readonly body: Body }
+  | { readonly kind: 'call'; readonly function: FunctionName; readonly caller: number; readonly body: Body }
   | { readonly kind: 'references'; readonly module: string; readonly count: number }
   /** `ended` false: a wait far longer than every retry interval saw `transition` at 1 throughout. */
   | { readonly kind: 'transition-end'; readonly patch: string; readonly ended: boolean }
@@ -214,6 +215,11 @@ const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts) => {
         [...directories(patch)].sort().join(' '),
       ),
     );
+    const absent = patch.description.objects.filter((o) => !isLoaded(state, o.name)).map((o) => o.name);
+    if (absent.length > 0) {
+      const there = absent.filter((o) => entries.some((e) => e.path === o));
+      predictions.push(equal('REG-15', `${where}: objects that are not loaded`, there.join(' ') || 'none', absent.join(' ')));
+    }
     const below = files.filter((e) => e.path.split('/').length > 2).map((e) => e.path);
     predictions.push(equal('SYS-4', `${where}: files of function directories`, below.join(' ') || 'none', 'none'));
   }
@@ -222,26 +228,24 @@ const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts) => {
   const transition = top.find((e) => e.path === 'transition')?.value ?? null;
   if (transition !== null) {
     const inTransition = state.transition?.patch === name;
-    predictions.push(equal('TRN-4', `${where}/transition`, transition, inTransition ? '1' : '0'));
+    predictions.push(equal('ENA-2', `${where}/transition`, transition, inTransition ? '1' : '0'));
   }
   return predictions;
 };
 
 // ---- behaviour -------------------------------------------------------------------------------------------------
 
-/** The clause that a call of a function speaks to: who wins, what it falls back to, or who sees which code. */
+/** The clause that a call of a function speaks to: what it falls back to, what a loading module gets, or who wins. */
 function callClause(state: State, f: FunctionName): ClauseId {
-  const listed = state.patches.filter((p) =>
-    p.description.objects.some((o) => o.name === f.object && o.functions.some((g) => g.name === f.name)),
-  );
-  const stack = stackOf(state, f);
-  if (stack.length > 1) return 'ENA-12';
-  if (listed.length > stack.length || listed.length === 0) return 'DIS-4';
-  return f.object === 'vmlinux' ? 'ENA-12' : 'MOD-1';
+  const [top] = stackOf(state, f);
+  if (!top) return 'DIS-4';
+  const loaded = state.modules.map((m) => m.name);
+  const cameLater = loaded.indexOf(f.object) > loaded.indexOf(top.description.name);
+  return cameLater ? 'MOD-1' : 'ENA-12';
 }
 
-const callRule: Rule<'call'> = (state, { function: f, body }) => {
-  const bodies = reachableBodies(state, f);
+const callRule: Rule<'call'> = (state, { function: f, caller, body }) => {
+  const bodies = reachableBodies(state, f, caller);
   return [prediction(callClause(state, f), `call of ${functionKey(f)}`, body, bodies.join(' or '), bodies.includes(body))];
 };
 

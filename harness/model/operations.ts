@@ -3,6 +3,7 @@ import type { ClauseId } from './catalogue/types.js';
 import { parseBoolean } from './booleans.js';
 import { type FunctionName, type LivepatchDescription, type ModuleDescription, functionKey } from './description.js';
 import {
+  type Body,
   type Facts,
   type Patch,
   type PatchState,
@@ -19,7 +20,7 @@ export type Operation =
   | { readonly kind: 'load'; readonly module: ModuleDescription }
   | { readonly kind: 'unload'; readonly module: string }
   | { readonly kind: 'write-enabled'; readonly patch: string; readonly text: string }
-  | { readonly kind: 'park'; readonly tid: number; readonly function: FunctionName }
+  | { readonly kind: 'park'; readonly tid: number; readonly function: FunctionName; readonly body: Body }
   | { readonly kind: 'release'; readonly tid: number };
 
 /** Linux errno by name; `OK` is success. */
@@ -37,6 +38,8 @@ export interface Outcome {
   readonly because: string;
   /** `documents`: mainline does otherwise, but the documents say so; an implementation that follows them passes. */
   readonly oracle: 'mainline' | 'documents';
+  /** The documents forbid this outcome of mainline's. */
+  readonly forbidden: boolean;
 }
 
 /**
@@ -50,7 +53,7 @@ interface Rule<O extends Operation> {
   readonly errno: Errno;
   readonly log?: (context: Context<O>) => readonly RegExp[];
   readonly next?: (context: Context<O>) => State;
-  /** What the documents say instead, where they contradict the code. */
+  /** What the documents say instead: they forbid what mainline does here, a documented deviation. */
   readonly documented?: { readonly because: string; readonly errno: Errno; readonly next: (context: Context<O>) => State };
 }
 
@@ -117,20 +120,20 @@ const loadRules: readonly Rule<OperationOf<'load'>>[] = [
     errno: 'EBUSY',
   },
   {
+    clause: 'REG-15',
+    because: 'symbols of an object that is not loaded are looked up when it comes',
+    when: ({ op, state }) => patchOf(op)?.objects.some((o) => !isLoaded(state, o.name)) === true,
+    errno: 'OK',
+    log: enablingLine,
+    next: registerAndEnable,
+  },
+  {
     clause: 'ENA-4',
     because: 'the patch is registered, enabled and in transition',
     when: ({ op }) => patchOf(op) !== undefined,
     errno: 'OK',
-    log: ({ op }) => [new RegExp(`livepatch: enabling patch '${op.module.name}'`)],
-    next: ({ op, state }) => {
-      const description = op.module as LivepatchDescription;
-      const patch: Patch = { description, enabled: true, stacked: nextPlace(state), presence: 'listed' };
-      return startTransition(
-        { ...state, modules: [...state.modules, description], patches: [...state.patches, patch] },
-        description.name,
-        1,
-      );
-    },
+    log: enablingLine,
+    next: registerAndEnable,
   },
   {
     clause: 'MOD-1',
@@ -151,6 +154,20 @@ const loadRules: readonly Rule<OperationOf<'load'>>[] = [
     next: ({ op, state }) => ({ ...state, modules: [...state.modules, op.module] }),
   },
 ];
+
+function enablingLine({ op }: Context<OperationOf<'load'>>): readonly RegExp[] {
+  return [new RegExp(`livepatch: enabling patch '${op.module.name}'`)];
+}
+
+function registerAndEnable({ op, state }: Context<OperationOf<'load'>>): State {
+  const description = op.module as LivepatchDescription;
+  const patch: Patch = { description, enabled: true, stacked: nextPlace(state), presence: 'listed' };
+  return startTransition(
+    { ...state, modules: [...state.modules, description], patches: [...state.patches, patch] },
+    description.name,
+    1,
+  );
+}
 
 function patchOf(op: OperationOf<'load'>): LivepatchDescription | undefined {
   return op.module.kind === 'livepatch' ? op.module : undefined;
@@ -327,14 +344,18 @@ function reverse(state: State, patch: Patch): State {
 // ---- tasks -----------------------------------------------------------------------------------------------------
 
 function park({ op, state }: Context<OperationOf<'park'>>): readonly Outcome[] {
-  return reachableBodies(state, op.function).map((body) => ({
-    clause: null,
-    errno: 'OK',
-    log: [],
-    oracle: 'mainline',
-    because: `task ${op.tid} sleeps in ${body} of ${functionKey(op.function)}`,
-    next: { ...state, tasks: [...state.tasks, { tid: op.tid, frames: [{ function: op.function, body }] }] },
-  }));
+  if (!reachableBodies(state, op.function).includes(op.body)) return [];
+  return [
+    {
+      clause: null,
+      errno: 'OK',
+      log: [],
+      oracle: 'mainline',
+      forbidden: false,
+      because: `task ${op.tid} sleeps in ${op.body} of ${functionKey(op.function)}`,
+      next: { ...state, tasks: [...state.tasks, { tid: op.tid, frames: [{ function: op.function, body: op.body }] }] },
+    },
+  ];
 }
 
 function release({ op, state }: Context<OperationOf<'release'>>): readonly Outcome[] {
@@ -344,6 +365,7 @@ function release({ op, state }: Context<OperationOf<'release'>>): readonly Outco
       errno: 'OK',
       log: [],
       oracle: 'mainline',
+      forbidden: false,
       because: `task ${op.tid} leaves the function`,
       next: { ...state, tasks: state.tasks.filter((t) => t.tid !== op.tid) },
     },
@@ -363,10 +385,11 @@ function decide<O extends Operation>(rules: readonly Rule<O>[], context: Context
     next: rule.next?.(context) ?? context.state,
     because: rule.because,
     oracle: 'mainline',
+    forbidden: documented !== undefined,
   };
   if (!documented) return [mainline];
   const { errno, because } = documented;
-  return [mainline, { clause, errno, log: [], next: documented.next(context), because, oracle: 'documents' }];
+  return [mainline, { clause, errno, log: [], next: documented.next(context), because, oracle: 'documents', forbidden: false }];
 }
 
 /**

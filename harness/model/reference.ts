@@ -5,8 +5,11 @@ import { type Observation, type Prediction, learn, predict } from './observation
 import { type Facts, type State, closure, describeState, pristine } from './state.js';
 import { type Profile, type Stance, type Verdict, rule } from './verdict.js';
 
-/** Which oracle's prediction was met. */
-type Fit = 'mainline' | 'documents' | 'neither';
+/**
+ * Which oracle's prediction was met. `mainline`: both, or mainline's where the documents are silent; `mainline alone`:
+ * the documents forbid it; `documents`: theirs, which mainline does not follow.
+ */
+type Fit = 'mainline' | 'mainline alone' | 'documents' | 'neither';
 
 /** One clause, judged on one thing seen. */
 export interface Judgement {
@@ -88,13 +91,14 @@ export class ReferenceModel {
     this.#states = unique(fitting.map((o) => o.next));
     if (best.clause === null) return [];
     const missing = missingLines(best, seen);
-    const judgements = [this.#judge(best.clause, what, seen.errno, allowed, best.oracle)];
+    const fit = best.forbidden ? 'mainline alone' : best.oracle;
+    const judgements = [this.#judge(best.clause, what, seen.errno, allowed, fit)];
     if (best.log.length > 0) {
       judgements.push(
         this.#judge(
           best.clause,
           `${what}: kernel log`,
-          seen.log.filter((line) => /livepatch/.test(line)).join(' ⏎ ') || 'nothing of livepatch',
+          seen.log.filter((line) => line.includes('livepatch')).join(' ⏎ ') || 'nothing of livepatch',
           best.log.map((p) => p.source).join(' ⏎ '),
           missing.length === 0 ? 'mainline' : 'neither',
           'log',
@@ -129,10 +133,9 @@ export class ReferenceModel {
   #judge(id: string, what: string, seen: string, allowed: string, fits: Fit, aspect?: 'log'): Judgement {
     const clause = clauseOf(id);
     const [reference] = clause.documents;
-    const does = fits === 'mainline';
+    const does = fits === 'mainline' || fits === 'mainline alone';
     const silent = aspect === 'log' || !reference || clause.deviation?.kind === 'undocumented';
-    const forbidden = fits === 'neither' || (does && clause.deviation?.kind === 'contradicts');
-    const stance: Stance = silent ? 'silent' : forbidden ? 'forbid' : 'allow';
+    const stance: Stance = silent ? 'silent' : fits === 'mainline' || fits === 'documents' ? 'allow' : 'forbid';
     const ruling = rule(stance, does, this.#profile);
     return {
       clause: id,

@@ -99,19 +99,23 @@ export function stackOf(state: State, f: FunctionName): readonly Patch[] {
 }
 
 /**
- * Bodies a call of `f` may reach, for a caller of unknown patch state: the newest enabled patch's (livepatch.txt
- * 387-391); while a patch on the function's stack is in transition, also what lies below it.
+ * Bodies a call of `f` may reach: the newest enabled patch's (livepatch.txt 387-391); while that patch is in transition,
+ * what lies below it for a caller that is unpatched, and either for one whose state is not known.
+ *
+ * Only the newest entry asks for the caller's state (klp_ftrace_handler, kernel/livepatch/patch.c): a patch in transition
+ * with another above it changes nothing for any caller.
+ *
+ * @param caller thread id of the caller, if it has one that sweeps have shown
  */
-export function reachableBodies(state: State, f: FunctionName): readonly Body[] {
+export function reachableBodies(state: State, f: FunctionName, caller?: number): readonly Body[] {
   const [top, below] = stackOf(state, f);
   if (!top) return [original];
   const { transition } = state;
-  const names = stackOf(state, f).map((p) => p.description.name);
-  if (!transition || !names.includes(transition.patch)) return [top.description.name];
-  // Only the newest entry asks the task's state (klp_ftrace_handler, kernel/livepatch/patch.c): a patch in transition
-  // with others above it changes nothing for the caller.
-  if (top.description.name !== transition.patch) return [top.description.name];
-  return [top.description.name, below ? below.description.name : original];
+  const patched = top.description.name;
+  const unpatched = below ? below.description.name : original;
+  if (transition?.patch !== patched) return [patched];
+  if (caller === undefined || !transition.arrived.has(caller)) return [patched, unpatched];
+  return [transition.target === 1 ? patched : unpatched];
 }
 
 /**

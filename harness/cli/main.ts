@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { ExitStatus, KlpError, messageOf } from '../errors.js';
+import { packagePath } from '../package-root.js';
+import { clean } from '../report/text.js';
+import { doctorCommand } from './doctor.js';
+import { kernelsCommand } from './kernels.js';
+import { runCommand } from './run.js';
+import { shellCommand } from './shell.js';
+import { specCommand } from './spec.js';
+
+/** Version of the package, as package.json has it. */
+export function version(): string {
+  const { version: text } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string };
+  return text;
+}
+
+/**
+ * Runs one command line.
+ * @param argv words behind `klp`
+ * @returns the exit status: see docs/verdicts.md
+ */
+async function main(argv: readonly string[]): Promise<number> {
+  let status: number = ExitStatus.ok;
+  const done = (code: number): void => {
+    status = code;
+  };
+  const program = new Command('klp')
+    .description('End-to-end conformance tests of Linux livepatch on real kernels under QEMU')
+    .version(version(), '-V, --version')
+    .showHelpAfterError('(klp --help shows every command)')
+    .exitOverride();
+  const commands = [
+    runCommand(done, version()),
+    kernelsCommand(done),
+    doctorCommand(done),
+    shellCommand(done),
+    specCommand(done),
+  ];
+  for (const command of commands) {
+    command.exitOverride();
+    for (const sub of command.commands) sub.exitOverride();
+    program.addCommand(command);
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage;
+    return complain(error);
+  }
+}
+
+/** What went wrong, where, and what to do; a stack trace only for faults of ours. */
+function complain(error: unknown): number {
+  const print = (line: string): boolean => process.stderr.write(`${line}\n`);
+  print(`klp: ${clean(messageOf(error))}`);
+  if (!(error instanceof KlpError)) {
+    if (error instanceof Error) print(error.stack ?? '');
+    return ExitStatus.infrastructure;
+  }
+  for (const line of error.details) print(`  ${clean(line)}`);
+  if (error.hint !== undefined) print(`  → ${clean(error.hint)}`);
+  return error.exitStatus;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+import { createWriteStream, existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { Command, Option } from 'commander';
+import { UsageError } from '../errors.js';
+import type { Display } from '../report/reporter.js';
+import { createReporter } from '../report/reporters.js';
+import { readExpectations } from '../runner/expectations.js';
+import type { Output } from '../runner/journal.js';
+import { run } from '../runner/run.js';
+import { clauseIds } from '../runner/scenario.js';
+import { parseAccel } from '../vm/accel.js';
+import { interruptible } from './interrupt.js';
+import { type KernelOptions, chooseKernels, chooseScenarios } from './select.js';
+
+interface RunWords extends KernelOptions {
+  readonly grep?: string;
+  readonly list?: boolean;
+  readonly reporter: string;
+  readonly output: string;
+  readonly accel: string;
+  readonly profile: 'mainline' | 'documents';
+  readonly strict?: boolean;
+  readonly retries: number;
+  readonly expectations?: string;
+  readonly rdinit?: string;
+  readonly bootDeadline?: number;
+}
+
+/** Read when it is there and none is named. */
+const usualExpectations = 'klp.expectations.json';
+
+/** Files every run leaves, by reporter. */
+const files = { tap: 'results.tap', json: 'results.json' } as const;
+
+function wholeNumber(least: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least) throw new UsageError(`"${text}" is no whole number from ${least} on`);
+    return value;
+  };
+}
+
+/** Options shared by every command that chooses kernels. */
+export function withKernelOptions(command: Command): Command {
+  return command
+    .option('--arch <arch>', 'architecture: x86_64 (also amd64) or arm64 (also aarch64)')
+    .option('--image <file>', 'kernel image brought along; needs --build-dir')
+    .option('--build-dir <dir>', 'build directory the image came from')
+    .option('--toolchain <prefix>', 'CROSS_COMPILE prefix for modules of --image')
+    .addOption(new Option('--accel <accel>', 'accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'));
+}
+
+/** `klp run`. */
+export function runCommand(done: (status: number) => void, harness: string): Command {
+  const command = new Command('run')
+    .description('run scenarios on real kernels and judge what the kernels did')
+    .argument('[scenario...]', 'ids (see --list), or files that export scenarios; all when left out')
+    .option('--kernel <name...>', 'kernels of the catalogue (see klp kernels list)')
+    .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
+    .option('--list', 'show the chosen scenarios and end')
+    .option('--reporter <name>', 'what to print: list, tap or json', 'list')
+    .option('--output <dir>', 'where results go', 'klp-results')
+    .addOption(new Option('--profile <profile>', 'who has the last word where the documents are silent').choices(['mainline', 'documents']).default('mainline'))
+    .option('--strict', 'deviations count as failures')
+    .option('--retries <n>', 'more attempts after an infrastructure failure', wholeNumber(0), 1)
+    .option('--expectations <file>', `known failures and deviations (default: ${usualExpectations} if there)`)
+    .addOption(new Option('--rdinit <path>', 'another first program in the guest').hideHelp())
+    .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
+  withKernelOptions(command);
+  return command.action(async (words: string[], options: RunWords) => {
+    const scenarios = await chooseScenarios(words, options.grep);
+    if (options.list === true) {
+      for (const s of scenarios) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
+      return;
+    }
+    const kernels = await chooseKernels(options);
+    const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
+    // Unknown names are found before anything is booted.
+    const shown = createReporter(options.reporter, display());
+    const { signal, release } = interruptible();
+    try {
+      const summary = await run({
+        kernels,
+        scenarios,
+        accel: parseAccel(options.accel),
+        profile: options.profile,
+        strict: options.strict === true,
+        retries: options.retries,
+        expectations: expectations === undefined ? [] : readExpectations(expectations),
+        output: options.output,
+        outputs: (directory): Output[] => [
+          { name: options.reporter, reporter: shown, write: (text) => void process.stdout.write(text) },
+          ...Object.entries(files).map(([name, file]) => fileOutput(name, join(directory, file))),
+        ],
+        harness,
+        command: ['klp', ...process.argv.slice(2)],
+        signal,
+        ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
+        ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
+      });
+      for (const problem of summary.problems) process.stderr.write(`klp: ${problem}\n`);
+      process.stderr.write(`results: ${relative('.', summary.directory)} (also ${join(options.output, 'latest')})\n`);
+      done(summary.exit);
+    } finally {
+      release();
+    }
+  });
+}
+
+function display(): Display {
+  const { NO_COLOR, FORCE_COLOR, CI } = process.env;
+  const terminal = process.stdout.isTTY;
+  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '0';
+  const plain = NO_COLOR !== undefined && NO_COLOR !== '';
+  return {
+    colour: forced || (terminal && !plain),
+    live: terminal && CI === undefined,
+    columns: process.stdout.columns || 80,
+  };
+}
+
+function fileOutput(name: string, file: string): Output {
+  const stream = createWriteStream(file);
+  return { name, reporter: createReporter(name, { colour: false, live: false, columns: 80 }), write: (text) => void stream.write(text) };
+}

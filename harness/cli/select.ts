@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+import { existsSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { resolve } from 'node:path';
+import { acquireBrought } from '../../kernels/brought.js';
+import { catalogue, defaultKernels, findKernel } from '../../kernels/catalogue.js';
+import { scenarios as ours } from '../../scenarios/index.js';
+import { type Arch, parseArch } from '../arch.js';
+import { UsageError, messageOf } from '../errors.js';
+import { clause } from '../model/catalogue/index.js';
+import { nearest } from '../nearest.js';
+import { type Scenario, clauseIds } from '../runner/scenario.js';
+import type { KernelChoice } from '../runner/run.js';
+
+/** Options that say which kernels a command is about. */
+export interface KernelOptions {
+  readonly arch?: string;
+  readonly kernel?: readonly string[];
+  readonly image?: string;
+  readonly buildDir?: string;
+  readonly toolchain?: string;
+}
+
+/**
+ * The kernels that command-line words choose: those named, the one brought along, or the architecture's own.
+ * @throws UsageError for unknown names, and for words that contradict each other
+ */
+export async function chooseKernels(options: KernelOptions): Promise<readonly KernelChoice[]> {
+  const arch = options.arch === undefined ? undefined : parseArch(options.arch);
+  if (options.image !== undefined || options.buildDir !== undefined) return [brought(options, arch)];
+  if (options.toolchain !== undefined) throw new UsageError('--toolchain belongs to --image and --build-dir');
+  const named = options.kernel ?? [];
+  const entries = named.length > 0 ? await Promise.all(named.map((n) => findKernel(n, arch))) : await defaultKernels(arch ?? 'x86_64');
+  for (const entry of entries) {
+    if (arch !== undefined && entry.arch !== arch) {
+      throw new UsageError(`kernel ${entry.name} is for ${entry.arch}, not ${arch}`, { hint: `leave out --arch ${arch}` });
+    }
+  }
+  return entries.map((entry) => ({ name: entry.name, acquire: entry.acquire, words: `--kernel ${entry.name}` }));
+}
+
+function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
+  const { image, buildDir, toolchain } = options;
+  if (image === undefined || buildDir === undefined) {
+    throw new UsageError('--image and --build-dir belong together', {
+      hint: 'the build directory is where the image was built: modules are built against it',
+    });
+  }
+  if (options.kernel) throw new UsageError('--kernel and --image exclude each other');
+  const words = [
+    `--image ${image} --build-dir ${buildDir}`,
+    ...(arch === undefined ? [] : [`--arch ${arch}`]),
+    ...(toolchain === undefined ? [] : [`--toolchain ${toolchain}`]),
+  ].join(' ');
+  const request = {
+    image: resolve(image),
+    buildDir: resolve(buildDir),
+    ...(arch === undefined ? {} : { arch }),
+    ...(toolchain === undefined ? {} : { toolchain }),
+  };
+  return { name: `image:${image.split('/').at(-1) ?? image}`, acquire: (progress) => acquireBrought(request, progress), words };
+}
+
+/** Every name of the kernel catalogue, for messages. */
+export async function kernelNames(): Promise<readonly string[]> {
+  return (await catalogue()).map((entry) => entry.name);
+}
+
+/**
+ * The scenarios that words choose: ids of ours, or files (`my-test.ts`) that export scenarios; all of ours without words.
+ * @param grep keeps those whose id, title or clauses match
+ * @throws UsageError for an unknown id, with the nearest one; for a file without scenarios; when nothing is left
+ */
+export async function chooseScenarios(words: readonly string[], grep?: string): Promise<readonly Scenario[]> {
+  const chosen = words.length === 0 ? ours : (await Promise.all(words.map(scenariosOf))).flat();
+  const distinct = [...new Map(chosen.map((s) => [s.id, s])).values()];
+  if (grep === undefined) return distinct;
+  const pattern = compile(grep);
+  const kept = distinct.filter((s) => [s.id, s.title, ...clauseIds(s)].some((text) => pattern.test(text)));
+  if (kept.length === 0) throw new UsageError(`no scenario matches --grep ${grep}`, { hint: 'npx klp run --list shows them' });
+  return kept;
+}
+
+function compile(grep: string): RegExp {
+  try {
+    return new RegExp(grep, 'i');
+  } catch (error) {
+    throw new UsageError(`--grep ${grep}: ${messageOf(error)}`);
+  }
+}
+
+async function scenariosOf(word: string): Promise<readonly Scenario[]> {
+  const known = ours.find((s) => s.id === word);
+  if (known) return [known];
+  if (/\.[cm]?[jt]s$/.test(word)) return fromFile(word);
+  const guess = nearest(word, ours.map((s) => s.id));
+  throw new UsageError(`there is no scenario "${word}"`, {
+    hint: guess === undefined ? 'npx klp run --list shows them' : `did you mean ${guess}?`,
+  });
+}
+
+/** Scenarios that a file of the user's exports; TypeScript is compiled on the fly. */
+async function fromFile(file: string): Promise<readonly Scenario[]> {
+  const path = resolve(file);
+  if (!existsSync(path)) throw new UsageError(`there is no file ${file}`);
+  let exported: Record<string, unknown>;
+  try {
+    const { tsImport } = await import('tsx/esm/api');
+    exported = (await tsImport(pathToFileURL(path).href, import.meta.url)) as Record<string, unknown>;
+  } catch (error) {
+    throw new UsageError(`${file}: ${messageOf(error)}`, { cause: error });
+  }
+  const found = Object.values(exported).filter(isScenario);
+  if (found.length === 0) throw new UsageError(`${file} exports no scenario`, { hint: 'export const mine = scenario({ … })' });
+  for (const s of found) {
+    for (const id of clauseIds(s)) {
+      try {
+        clause(id);
+      } catch (error) {
+        throw new UsageError(`${file}: scenario ${s.id}: ${messageOf(error)}`, { cause: error });
+      }
+    }
+  }
+  return found;
+}
+
+function isScenario(value: unknown): value is Scenario {
+  const s = value as Partial<Scenario> | null;
+  return typeof s === 'object' && s !== null && typeof s.id === 'string' && Array.isArray(s.clauses) && typeof s.run === 'function';
+}

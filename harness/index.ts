@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+
+/**
+ * The public API: what a scenario is written with. A scenario states operations and situations; what is expected comes
+ * from the reference model alone. See docs/scenarios.md.
+ */
+export {
+  scenario,
+  type ClauseUse,
+  type Observe,
+  type ParkOptions,
+  type Scenario,
+  type ScenarioContext,
+  type Sleeper,
+} from './runner/scenario.js';
+export {
+  gateOf,
+  livepatch,
+  target,
+  vmlinux,
+  type FaultId,
+  type FunctionName,
+  type LivepatchDescription,
+  type ModuleDescription,
+  type PatchedObject,
+  type ReplacedFunction,
+  type TargetDescription,
+  type UsedSymbol,
+} from './model/description.js';
+export { capabilityTexts, type Capability } from './model/capabilities.js';
+export type { ReferenceModel } from './model/reference.js';
+export type { Guest } from './guest/guest.js';

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AcquiredKernel, Progress } from '../../kernels/types.js';
+import { cached, digest } from '../cache.js';
+import {
+  type ElfObject,
+  type KallsymsEntry,
+  convertToLivepatch,
+  faults,
+  readObject,
+  requireResolved,
+  symposOf,
+  writeObject,
+} from '../elf/index.js';
+import { InfrastructureError, messageOf } from '../errors.js';
+import { type ModuleDescription, type UsedSymbol, targetFunctions, vmlinux } from '../model/description.js';
+import { packagePath } from '../package-root.js';
+import { type ModuleSource, ModuleBuildError, kbuild, keep } from './kbuild.js';
+import { type Dialect, livepatchSource } from './source.js';
+
+/** What building needs to know of a kernel beside its build directory. */
+export interface BuildFacts {
+  readonly kernel: AcquiredKernel;
+  readonly dialect: Dialect;
+  /** The kernel's own symbol table, in its own order: sympos is counted in it. */
+  readonly kallsyms: readonly KallsymsEntry[];
+}
+
+/** Result of one module: where its .ko is, or why there is none. */
+export type BuiltModule = { readonly file: string } | { readonly error: InfrastructureError };
+
+/**
+ * Builds what scenarios need, as few kbuild runs as there can be: one, unless two modules share a name. Modules whose
+ * sources, kernel and compiler have not changed come from the cache. A module that does not compile takes no other
+ * down with it.
+ *
+ * @returns by {@link moduleKey} of each description
+ */
+export async function buildModules(
+  facts: BuildFacts,
+  descriptions: readonly ModuleDescription[],
+  progress: Progress,
+): Promise<ReadonlyMap<string, BuiltModule>> {
+  const results = new Map<string, BuiltModule>();
+  const wanted = new Map<string, { description: ModuleDescription; source: string; key: string }>();
+  for (const description of descriptions) {
+    const source = await sourceOf(description, facts.dialect);
+    const key = digest('1', facts.kernel.fingerprint, facts.kernel.toolchain.version, description.name, source);
+    wanted.set(moduleKey(description), { description, source, key });
+  }
+
+  const raw = new Map<string, string>();
+  let missing = [...new Map([...wanted.values()].map((w) => [w.key, w])).values()];
+  for (const w of [...missing]) {
+    const file = await compiledIfCached(w.key);
+    if (file === undefined) continue;
+    raw.set(w.key, file);
+    missing = missing.filter((m) => m !== w);
+  }
+  const failures = new Map<string, InfrastructureError>();
+  while (missing.length > 0) {
+    // One batch: the first module of each name.
+    const batch = missing.filter((m, i) => missing.findIndex((o) => o.description.name === m.description.name) === i);
+    missing = missing.filter((m) => !batch.includes(m));
+    progress(`compiling ${batch.length} modules for ${facts.kernel.name}`);
+    await compile(facts.kernel, batch.map((b) => ({ name: b.description.name, source: b.source, key: b.key })), raw, failures);
+  }
+
+  for (const [id, { description, key }] of wanted) {
+    const file = raw.get(key);
+    const failure = failures.get(key);
+    if (file === undefined) {
+      results.set(id, { error: failure ?? new InfrastructureError(`module ${description.name} was not built`) });
+      continue;
+    }
+    try {
+      results.set(id, { file: await finish(facts, description, file, key) });
+    } catch (error) {
+      const cause = error instanceof InfrastructureError ? error : undefined;
+      results.set(id, { error: cause ?? new InfrastructureError(`module ${description.name}: ${messageOf(error)}`, { cause: error }) });
+    }
+  }
+  return results;
+}
+
+/** Identity of a description: two that read the same are the same module. */
+export function moduleKey(description: ModuleDescription): string {
+  return JSON.stringify(description);
+}
+
+async function sourceOf(description: ModuleDescription, dialect: Dialect): Promise<string> {
+  if (description.kind === 'livepatch') return livepatchSource(description, dialect);
+  const template = await readFile(packagePath('harness/modules/c/target.c'), 'utf8');
+  const [licence = '', ...rest] = template.split('\n');
+  return [licence, `#define TARGET ${description.name}`, ...rest].join('\n');
+}
+
+interface Compilation extends ModuleSource {
+  readonly key: string;
+}
+
+async function compiledIfCached(key: string): Promise<string | undefined> {
+  class Absent extends Error {}
+  return cached('modules', key, () => Promise.reject(new Absent())).then(
+    (directory) => join(directory, 'module.ko'),
+    (error: unknown) => {
+      if (error instanceof Absent) return undefined;
+      throw error;
+    },
+  );
+}
+
+/** One kbuild run; when it fails and there were several, each alone, so that the others are not lost. */
+async function compile(
+  kernel: AcquiredKernel,
+  batch: readonly Compilation[],
+  raw: Map<string, string>,
+  failures: Map<string, InfrastructureError>,
+): Promise<void> {
+  const keyOf = new Map(batch.map((b) => [b.name, b.key]));
+  try {
+    await kbuild(kernel, batch, async (name, file) => {
+      const key = keyOf.get(name) ?? '';
+      const directory = await cached('modules', key, (d) => keep(file, d));
+      raw.set(key, join(directory, 'module.ko'));
+    });
+  } catch (error) {
+    if (!(error instanceof ModuleBuildError)) throw error;
+    const [only] = batch;
+    if (only && batch.length === 1) failures.set(only.key, error);
+    else for (const one of batch) await compile(kernel, [one], raw, failures);
+  }
+}
+
+/** Conversion, faults and the checks that need the linked module. */
+async function finish(facts: BuildFacts, description: ModuleDescription, file: string, key: string): Promise<string> {
+  const object = readObject(await readFile(file));
+  if (description.kind === 'target') {
+    checkTarget(object, description.name);
+    return file;
+  }
+  if (facts.dialect === 'marked') return file;
+  // A target module's names are unique in it; it is not in the symbol table of a pristine guest.
+  const sympos = (u: UsedSymbol): number => (u.object === vmlinux ? symposOf(facts.kallsyms, u.object, u.name) : 0);
+  const targets = new Map(description.uses.map((u) => [u.name, { object: u.object, sympos: sympos(u) }]));
+  let { object: result } = convertToLivepatch(object, targets);
+  requireResolved(result, await exportedSymbols(facts.kernel));
+  if (description.fault) result = faults[description.fault].apply(result);
+  const bytes = writeObject(result);
+  const directory = await cached('modules', digest(key, bytes), (d) => writeFile(join(d, 'module.ko'), bytes));
+  return join(directory, 'module.ko');
+}
+
+/** The compiler must have left each function whole, with its ftrace site, or a patch of it would prove nothing. */
+function checkTarget(object: ElfObject, name: string): void {
+  for (const f of targetFunctions) {
+    const symbol = object.symbols.find((s) => s.name === `${name}_${f}`);
+    if (!symbol || symbol.shndx === 0) throw new InfrastructureError(`the compiler removed ${name}_${f}`);
+    const sites = object.sections.flatMap((section, index) =>
+      /^\.rela(__mcount_loc|__patchable_function_entries)/.test(section.name) ? object.relocations(index) : [],
+    );
+    const near = sites.some((site) => {
+      const base = object.symbols[site.symbol];
+      const offset = (base?.value ?? 0n) + site.addend - symbol.value;
+      return base?.shndx === symbol.shndx && offset >= -16n && offset <= 16n;
+    });
+    if (!near) {
+      throw new InfrastructureError(`${name}_${f} has no ftrace site`, {
+        hint: 'the kernel must be built with CONFIG_DYNAMIC_FTRACE, and modules with its compiler flags',
+      });
+    }
+  }
+}
+
+async function exportedSymbols(kernel: AcquiredKernel): Promise<ReadonlySet<string>> {
+  const table = await readFile(join(kernel.buildDir, 'Module.symvers'), 'utf8');
+  return new Set(table.split('\n').map((line) => line.split('\t')[1] ?? ''));
+}

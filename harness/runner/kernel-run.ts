@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+import { readFile } from 'node:fs/promises';
+import type { AcquiredKernel } from '../../kernels/types.js';
+import { type Failure } from '../events/schema.js';
+import { InfrastructureError, KlpError, messageOf } from '../errors.js';
+import { AgentFailure, ConnectionLostError } from '../guest/errors.js';
+import { type Capability, capabilityTexts } from '../model/capabilities.js';
+import { ModelViolation, ReferenceModel, SituationError } from '../model/reference.js';
+import { type Profile, type Verdict, worst } from '../model/verdict.js';
+import { type BuiltModule, buildModules, moduleKey } from '../modules/build.js';
+import type { AccelChoice } from '../vm/accel.js';
+import type { ConsoleReport } from '../vm/console.js';
+import { MachineError } from '../vm/failure.js';
+import { Bench } from './bench.js';
+import { Expectations, type ScenarioOutcome, clauseVerdicts } from './expectations.js';
+import type { Journal } from './journal.js';
+import { type KernelFacts, type StaticFacts, kernelFacts, staticFacts } from './probe.js';
+import { type Scenario, clauseIds, clausesOn } from './scenario.js';
+import { type Emit, Session, moduleDirectory } from './session.js';
+
+/** How one kernel's part of a run is to be done. */
+export interface KernelRunOptions {
+  readonly journal: Journal;
+  readonly accel: AccelChoice;
+  readonly profile: Profile;
+  /** Extra attempts after an infrastructure failure. */
+  readonly retries: number;
+  readonly expectations: Expectations;
+  readonly signal: AbortSignal;
+  /** The words that repeat a case, without the scenario: `npx klp run --kernel K …`. */
+  readonly repeat: (scenario: string) => string;
+  readonly rdinit?: string;
+  readonly bootDeadline?: number;
+}
+
+/** Result of one scenario on one kernel, for the exit status and the clause verdicts. */
+export interface ScenarioResult extends ScenarioOutcome {
+  readonly expected: boolean;
+}
+
+interface Attempt {
+  readonly verdict: Verdict;
+  readonly reason?: string;
+  readonly failure?: Failure;
+  readonly clauses: ScenarioOutcome['clauses'];
+  readonly log?: readonly string[];
+}
+
+/**
+ * Runs scenarios on one kernel: acquires it, boots it once, and starts each scenario from the pristine guest. What can't
+ * be asked of the kernel is n/a with the capability that is missing, known before it boots where configuration or header
+ * tell; a kernel that cannot be had or booted turns every scenario into an error.
+ */
+export async function runKernel(
+  name: string,
+  acquire: () => Promise<AcquiredKernel>,
+  scenarios: readonly Scenario[],
+  options: KernelRunOptions,
+): Promise<readonly ScenarioResult[]> {
+  const run = new KernelRun(name, options);
+  try {
+    return await run.all(acquire, scenarios);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    return run.failAll(scenarios, error);
+  }
+}
+
+class KernelRun {
+  readonly #results = new Map<string, ScenarioResult>();
+
+  constructor(
+    private readonly name: string,
+    private readonly options: KernelRunOptions,
+  ) {}
+
+  async all(acquire: () => Promise<AcquiredKernel>, scenarios: readonly Scenario[]): Promise<readonly ScenarioResult[]> {
+    const { journal } = this.options;
+    const kernel = await acquire();
+    journal.emit('kernel.acquired', {
+      kernel: this.name,
+      arch: kernel.arch,
+      origin: kernel.origin,
+      release: kernel.release,
+      version: kernel.version,
+      fingerprint: kernel.fingerprint,
+      packages: [...kernel.packages],
+      toolchain: kernel.toolchain.version,
+      config: kernel.config,
+    });
+    const known = await staticFacts(kernel);
+    // What the files show to be missing needs no boot; what only a guest can tell is asked later.
+    const askable = scenarios.filter((s) => lacking(s, known.capabilities).every((c) => onlyInGuest.has(c)));
+    for (const s of scenarios) if (!askable.includes(s)) this.notApplicable(s, lacking(s, known.capabilities));
+    if (askable.length > 0) await this.boot(kernel, known, askable);
+    return this.results(scenarios);
+  }
+
+  private async boot(kernel: AcquiredKernel, known: StaticFacts, scenarios: readonly Scenario[]): Promise<void> {
+    const { journal, accel, signal, rdinit, bootDeadline } = this.options;
+    const progress = this.progress;
+    await using bench = await Bench.start({
+      kernel,
+      accel,
+      signal,
+      progress,
+      ...(rdinit === undefined ? {} : { rdinit }),
+      ...(bootDeadline === undefined ? {} : { bootDeadline }),
+    });
+    const facts = await kernelFacts(kernel, known, bench.guest);
+    const { capabilities } = facts.facts;
+    journal.emit('kernel.booted', {
+      kernel: this.name,
+      accel: bench.accel,
+      qemu: bench.machine.argv[0] ?? '',
+      argv: [...bench.machine.argv],
+      commandLine: bench.commandLine,
+      bootMs: bench.bootMs,
+      capabilities: [...capabilities].sort(),
+    });
+    const askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
+    const modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), progress);
+    for (const s of scenarios) {
+      signal.throwIfAborted();
+      if (askable.includes(s)) await this.one(s, bench, facts, modules);
+      else this.notApplicable(s, lacking(s, capabilities));
+    }
+  }
+
+  private readonly progress = (text: string): void => {
+    this.options.journal.emit('progress', { topic: this.name, text });
+  };
+
+  // ---- one scenario --------------------------------------------------------------------------------------------
+
+  private async one(
+    s: Scenario,
+    bench: Bench,
+    facts: KernelFacts,
+    modules: ReadonlyMap<string, BuiltModule>,
+  ): Promise<void> {
+    const { journal, retries, signal } = this.options;
+    const { asked } = clausesOn(s, facts.facts.capabilities);
+    const begin = performance.now();
+    let attempts = 0;
+    let attempt: Attempt;
+    do {
+      attempts += 1;
+      journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...asked], attempt: attempts });
+      attempt = await this.attempt(s, asked, bench, facts, modules);
+      signal.throwIfAborted();
+    } while (attempt.failure?.kind === 'infrastructure' && attempts <= retries);
+    const flaky = attempts > 1 && attempt.verdict !== 'error';
+    this.finish(s, attempt, performance.now() - begin, attempts, flaky);
+  }
+
+  private async attempt(
+    s: Scenario,
+    asked: readonly string[],
+    bench: Bench,
+    { facts }: KernelFacts,
+    modules: ReadonlyMap<string, BuiltModule>,
+  ): Promise<Attempt> {
+    const reports = bench.machine.reports.length;
+    const emit: Emit = (type, payload) => {
+      this.options.journal.emit(type, { kernel: this.name, scenario: s.id, ...payload } as never);
+    };
+    const model = new ReferenceModel(facts, this.options.profile);
+    const session = new Session(bench.guest, model, s.modules, bench.machine.slowdown, emit);
+    let problem: Attempt | undefined;
+    let logStart = 0n;
+    try {
+      const files = await Promise.all(s.modules.map(async (m) => ({ name: `${m.name}.ko`, content: await content(modules, m) })));
+      session.doing = 'restoring the pristine guest';
+      await bench.reset();
+      logStart = await bench.guest.logEnd();
+      session.doing = 'pushing modules';
+      if (files.length > 0) await bench.guest.push(moduleDirectory, files);
+      await session.prepare();
+      await s.run(session.context);
+    } catch (error) {
+      problem = await this.explain(error, session, bench);
+    }
+    const log = await bench.guest
+      .log(logStart)
+      .then(({ records }) => records.slice(-80).map((r) => `[${(Number(r.microseconds) / 1e6).toFixed(6)}] ${r.text}`))
+      .catch(() => bench.machine.console.tail(80));
+    const splats = this.splats(s, bench.reportsSince(reports));
+    const attempt = problem ?? judge(session, asked, splats);
+    const clauses = clauseVerdicts(asked, session.judgements, attempt.verdict);
+    return { ...attempt, clauses, ...(attempt.verdict === 'pass' ? {} : { log }) };
+  }
+
+  /** What an exception out of a scenario means. */
+  private async explain(error: unknown, session: Session, bench: Bench): Promise<Attempt> {
+    this.options.signal.throwIfAborted();
+    const during = session.doing;
+    const verdicts = session.judgements.map((j) => j.verdict);
+    if (error instanceof ModelViolation) {
+      return { verdict: worst(verdicts), reason: error.message, failure: { kind: 'assertion', message: error.message, during }, clauses: [] };
+    }
+    if (error instanceof SituationError) {
+      const reason = `situation not reached: ${error.message}`;
+      return { verdict: worst(['error', ...verdicts]), reason, failure: { kind: 'assertion', message: reason, during }, clauses: [] };
+    }
+    const failure = await this.failureOf(error, bench);
+    return { verdict: worst(['error', ...verdicts]), reason: failure.message, failure: { ...failure, during }, clauses: [] };
+  }
+
+  private async failureOf(error: unknown, bench: Bench): Promise<Failure> {
+    const guestGone = error instanceof ConnectionLostError || (error instanceof InfrastructureError && !bench.guest.connected);
+    const cause = guestGone && !(error instanceof AgentFailure) ? await bench.machine.diagnose() : error;
+    return failureFrom(cause);
+  }
+
+  private splats(s: Scenario, reports: readonly ConsoleReport[]): readonly string[] {
+    const undeclared: string[] = [];
+    for (const report of reports) {
+      const declared = (s.splats ?? []).some((pattern) => pattern.test(report.title));
+      const lines = report.lines.map((l) => l.text);
+      this.options.journal.emit('splat', { kernel: this.name, scenario: s.id, kind: report.kind, lines, declared });
+      if (!declared) undeclared.push(report.title);
+    }
+    return undeclared;
+  }
+
+  // ---- results -------------------------------------------------------------------------------------------------
+
+  private notApplicable(s: Scenario, missing: readonly Capability[]): void {
+    const reason = `the kernel lacks: ${missing.map((c) => `${c} (${capabilityTexts[c]})`).join('; ')}`;
+    const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'n/a' as const }));
+    this.start(s);
+    this.finish(s, { verdict: 'n/a', reason, clauses }, 0, 1, false);
+  }
+
+  private start(s: Scenario): void {
+    const { journal } = this.options;
+    journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...clauseIds(s)], attempt: 1 });
+  }
+
+  /** The kernel cannot be had, booted or kept: what has no result yet is an error. */
+  failAll(scenarios: readonly Scenario[], error: unknown): readonly ScenarioResult[] {
+    const failure = failureFrom(error);
+    this.options.journal.emit('kernel.failed', { kernel: this.name, failure });
+    for (const s of scenarios) {
+      if (this.#results.has(s.id)) continue;
+      const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'error' as const }));
+      this.start(s);
+      const reason = `kernel ${this.name} could not be used: ${failure.message}`;
+      this.finish(s, { verdict: 'error', reason, failure: { kind: failure.kind, message: failure.message }, clauses }, 0, 1, false);
+    }
+    return this.results(scenarios);
+  }
+
+  private finish(s: Scenario, attempt: Attempt, durationMs: number, attempts: number, flaky: boolean): void {
+    const { journal, expectations, repeat } = this.options;
+    const outcome: ScenarioOutcome = {
+      kernel: this.name,
+      scenario: s.id,
+      verdict: attempt.verdict,
+      clauses: attempt.clauses,
+      failure: attempt.failure?.kind,
+    };
+    const expected = expectations.reason(outcome);
+    this.#results.set(s.id, { ...outcome, expected: expected !== undefined });
+    journal.emit('scenario.finished', {
+      kernel: this.name,
+      scenario: s.id,
+      verdict: attempt.verdict,
+      durationMs: Math.round(durationMs),
+      attempts,
+      flaky,
+      repeat: repeat(s.id),
+      ...(attempt.reason === undefined ? {} : { reason: attempt.reason }),
+      ...(attempt.failure === undefined ? {} : { failure: attempt.failure }),
+      ...(attempt.log === undefined ? {} : { log: [...attempt.log] }),
+      ...(expected === undefined ? {} : { expected }),
+    });
+  }
+
+  private results(scenarios: readonly Scenario[]): readonly ScenarioResult[] {
+    return scenarios.flatMap((s) => this.#results.get(s.id) ?? []);
+  }
+}
+
+/** Capabilities that neither configuration nor header show. */
+const onlyInGuest: ReadonlySet<Capability> = new Set([
+  'sysfs-signal',
+  'sysfs-force',
+  'sysfs-replace',
+  'sysfs-stack-order',
+  'sysfs-patched',
+]);
+
+function lacking(s: Scenario, capabilities: ReadonlySet<Capability>): readonly Capability[] {
+  return s.needs.filter((c) => !capabilities.has(c));
+}
+
+/** The verdict of a scenario that came to its end. */
+function judge(session: Session, asked: readonly string[], splats: readonly string[]): Attempt {
+  const judged = new Set(session.judgements.map((j) => j.clause));
+  const silent = asked.filter((clause) => !judged.has(clause));
+  const verdicts = session.judgements.map((j) => j.verdict);
+  const clauses: ScenarioOutcome['clauses'] = [];
+  if (splats.length > 0) {
+    const message = `the kernel warned: ${splats.join('; ')}`;
+    return { verdict: 'fail', reason: message, failure: { kind: 'oops', message }, clauses };
+  }
+  const verdict = worst(verdicts);
+  const wrong = session.judgements.filter((j) => j.verdict === verdict);
+  if (verdict === 'fail') {
+    const reason = wrong.map((j) => `${j.clause}: ${j.what}: ${j.seen}; allowed: ${j.mainline.allowed}`).join(' | ');
+    return { verdict, reason, failure: { kind: 'assertion', message: reason }, clauses };
+  }
+  if (silent.length > 0) return { verdict: 'error', reason: `nothing judged ${silent.join(', ')}`, clauses };
+  if (verdict === 'deviates') {
+    return { verdict, reason: [...new Set(wrong.map((j) => `${j.clause}: ${j.note ?? ''}`))].join('; '), clauses };
+  }
+  return { verdict, clauses };
+}
+
+async function content(modules: ReadonlyMap<string, BuiltModule>, m: Scenario['modules'][number]): Promise<Buffer> {
+  const built = modules.get(moduleKey(m));
+  if (!built) throw new InfrastructureError(`module ${m.name} was not built`);
+  if ('error' in built) throw built.error;
+  return readFile(built.file);
+}
+
+/** An error as the journal keeps it. */
+export function failureFrom(error: unknown): Failure {
+  const kind = error instanceof MachineError ? error.kind : 'infrastructure';
+  const known = error instanceof KlpError ? error : undefined;
+  return {
+    kind,
+    message: messageOf(error),
+    ...(known?.hint === undefined ? {} : { hint: known.hint }),
+    details: known ? [...known.details] : error instanceof Error ? (error.stack ?? '').split('\n').slice(1, 8) : [],
+  };
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+import type { Guest } from '../guest/guest.js';
+import type { Capability } from '../model/capabilities.js';
+import type { FunctionName, LivepatchDescription, ModuleDescription } from '../model/description.js';
+import type { ReferenceModel } from '../model/reference.js';
+
+/** A clause that a scenario tests; with `needs`, only on kernels that have that capability. */
+export type ClauseUse = string | { readonly clause: string; readonly needs: Capability };
+
+/**
+ * One conformance scenario: operations and situations, no expected values. Those come from the reference model, which
+ * follows every operation and judges every observation.
+ */
+export interface Scenario {
+  /** Lower-case words with dashes; never reused. */
+  readonly id: string;
+  /** What happens, in a sentence. */
+  readonly title: string;
+  readonly clauses: readonly ClauseUse[];
+  /** Capabilities without which the question can't be asked: the scenario is then n/a. */
+  readonly needs: readonly Capability[];
+  /** Modules it loads; built and in the guest before it begins. */
+  readonly modules: readonly ModuleDescription[];
+  /** Kernel warnings that are part of it; any other fails it. */
+  readonly splats?: readonly RegExp[];
+  run(context: ScenarioContext): Promise<void>;
+}
+
+/** A task that the scenario has put to sleep inside a function. */
+export interface Sleeper {
+  readonly tid: number;
+  /** Lets it go and waits for its end. */
+  release(): Promise<void>;
+  /** Records once more that it sleeps where it did, with its stack and the state of the transition. */
+  witness(): Promise<void>;
+}
+
+export interface ParkOptions {
+  /** How it sleeps; uninterruptible when left out. */
+  readonly sleep?: 'uninterruptible' | 'interruptible';
+  /** Frames between the function and the sleep; none when left out. */
+  readonly depth?: number;
+}
+
+/** Looks at the kernel; each look is judged by the model. */
+export interface Observe {
+  /** patch_state of every thread, now. */
+  threads(): Promise<void>;
+  /** patch_state of every thread, once each that nothing holds has switched. */
+  settledThreads(): Promise<void>;
+  /** The patch's tree in /sys/kernel/livepatch: names, modes, values. */
+  sysfs(patch: LivepatchDescription): Promise<void>;
+  /** Which body a call reaches. */
+  call(f: FunctionName): Promise<void>;
+  /** The module's reference count, once it has come to rest. */
+  references(module: ModuleDescription): Promise<void>;
+  /** Whether the transition ends; where the model says that it is held, that it does not for several retry intervals. */
+  transitionEnd(patch: LivepatchDescription): Promise<void>;
+  /** Whether the patch's directory goes away after its disable. */
+  departure(patch: LivepatchDescription): Promise<void>;
+  /** The addresses that `.klp.sym` symbols of the patch were resolved to. */
+  resolvedSymbols(patch: LivepatchDescription): Promise<void>;
+  /** The function's line in ftrace's enabled_functions. */
+  ftrace(f: FunctionName): Promise<void>;
+}
+
+/** What a scenario has in its hands. */
+export interface ScenarioContext {
+  /** The raw guest, for what no method here covers; nothing done through it is judged. */
+  readonly guest: Guest;
+  /** The model beside the kernel: its capabilities, and what it would allow. */
+  readonly model: ReferenceModel;
+  /** insmod. */
+  readonly load: (module: ModuleDescription) => Promise<void>;
+  /** rmmod, without waiting. */
+  readonly unload: (module: ModuleDescription) => Promise<void>;
+  /** Writes any text into the patch's `enabled`. */
+  readonly write: (patch: LivepatchDescription, text: string) => Promise<void>;
+  readonly enable: (patch: LivepatchDescription) => Promise<void>;
+  readonly disable: (patch: LivepatchDescription) => Promise<void>;
+  /** A task enters a target module's function and sleeps inside; its stack is the witness. */
+  readonly park: (f: FunctionName, options?: ParkOptions) => Promise<Sleeper>;
+  readonly observe: Observe;
+}
+
+/** A scenario, checked as it is written down. */
+export function scenario(definition: Scenario): Scenario {
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(definition.id)) throw new RangeError(`scenario id "${definition.id}" is no dashed word`);
+  const names = definition.modules.map((m) => m.name);
+  if (new Set(names).size !== names.length) throw new RangeError(`scenario ${definition.id} has two modules of one name`);
+  return definition;
+}
+
+/** Ids of the clauses that a scenario tests on a kernel with these capabilities, and of those it can't test there. */
+export function clausesOn(
+  s: Scenario,
+  capabilities: ReadonlySet<Capability>,
+): { readonly asked: readonly string[]; readonly notAsked: ReadonlyMap<string, Capability> } {
+  const asked: string[] = [];
+  const notAsked = new Map<string, Capability>();
+  for (const use of s.clauses) {
+    if (typeof use === 'string') asked.push(use);
+    else if (capabilities.has(use.needs)) asked.push(use.clause);
+    else notAsked.set(use.clause, use.needs);
+  }
+  return { asked, notAsked };
+}
+
+/** All clause ids a scenario names. */
+export function clauseIds(s: Scenario): readonly string[] {
+  return s.clauses.map((use) => (typeof use === 'string' ? use : use.clause));
+}

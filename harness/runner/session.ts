@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventType, Payload } from '../events/schema.js';
+import { type Guest, type Outcome, type Span, type Task, calls, must } from '../guest/guest.js';
+import type { FunctionName, LivepatchDescription, ModuleDescription } from '../model/description.js';
+import { vmlinux } from '../model/description.js';
+import type { Observation } from '../model/observations.js';
+import type { Operation } from '../model/operations.js';
+import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
+import { type Body, holders, original, reachableBodies, references } from '../model/state.js';
+import { parseEnabledFunctions, parseKallsyms } from '../guest/parsers.js';
+import type { Observe, ParkOptions, ScenarioContext, Sleeper } from './scenario.js';
+
+/** Where a scenario's modules lie in the guest. */
+export const moduleDirectory = '/tmp/klp-modules';
+
+const livepatchRoot = '/sys/kernel/livepatch';
+
+/** Guest milliseconds; multiplied by the machine's slowdown. */
+const patience = {
+  /** A transition that nothing holds: its retries come every second. */
+  transition: 20_000,
+  /** A held one is watched for several retry intervals. Not scaled: it is time on the guest's clock. */
+  held: 3500,
+  settle: 20_000,
+  park: 10_000,
+  release: 10_000,
+  departure: 10_000,
+};
+
+/** What the session reports; the runner adds kernel and scenario. */
+export type Emit = <T extends SessionEvent>(type: T, payload: Omit<Payload<T>, 'kernel' | 'scenario'>) => void;
+export type SessionEvent = Extract<EventType, 'operation' | 'observation' | 'witness' | 'judgement'>;
+
+/**
+ * One scenario's hold on a pristine guest: carries operations out on kernel and model alike, and lets the model judge
+ * what is seen.
+ */
+export class Session {
+  /** What is being done, for failures that come out of the blue. */
+  doing = 'nothing yet';
+  readonly judgements: Judgement[] = [];
+  readonly context: ScenarioContext;
+  #commandLine = '';
+
+  constructor(
+    private readonly guest: Guest,
+    private readonly model: ReferenceModel,
+    private readonly modules: readonly ModuleDescription[],
+    private readonly slowdown: number,
+    private readonly emit: Emit,
+  ) {
+    const observe: Observe = {
+      threads: () => this.threads(false),
+      settledThreads: () => this.threads(true),
+      sysfs: (patch) => this.sysfs(patch),
+      call: (f) => this.call(f),
+      references: (module) => this.references(module),
+      transitionEnd: (patch) => this.transitionEnd(patch),
+      departure: (patch) => this.departure(patch),
+      resolvedSymbols: (patch) => this.resolvedSymbols(patch),
+      ftrace: (f) => this.ftrace(f),
+    };
+    this.context = {
+      guest,
+      model,
+      observe,
+      load: (module) => this.load(module),
+      unload: (module) => this.unload(module),
+      write: (patch, text) => this.write(patch, text),
+      enable: (patch) => this.write(patch, '1'),
+      disable: (patch) => this.write(patch, '0'),
+      park: (f, options) => this.park(f, options),
+    };
+  }
+
+  /** Before the scenario: what the unpatched kernel says. */
+  async prepare(): Promise<void> {
+    this.doing = 'reading /proc/cmdline';
+    this.#commandLine = must(await this.guest.readText('/proc/cmdline'), '/proc/cmdline').trim();
+  }
+
+  // ---- operations ----------------------------------------------------------------------------------------------
+
+  private async operate(op: Operation, what: string, perform: () => Promise<Outcome<unknown>>): Promise<void> {
+    this.doing = what;
+    const from = await this.guest.logEnd();
+    const outcome = await perform();
+    const { records } = await this.guest.log(from);
+    this.emit('operation', { what, result: outcome.name, span: spanText(outcome.span) });
+    try {
+      this.judge(this.model.operate(op, what, { errno: outcome.name, log: records.map((r) => r.text) }));
+    } catch (error) {
+      if (error instanceof ModelViolation) this.judge(error.judgements);
+      throw error;
+    }
+  }
+
+  private load(module: ModuleDescription): Promise<void> {
+    const path = `${moduleDirectory}/${module.name}.ko`;
+    return this.operate({ kind: 'load', module }, `insmod ${module.name}`, () => this.guest.insmod(path));
+  }
+
+  private unload(module: ModuleDescription): Promise<void> {
+    return this.operate({ kind: 'unload', module: module.name }, `rmmod ${module.name}`, () => this.guest.rmmod(module.name));
+  }
+
+  private write(patch: LivepatchDescription, text: string): Promise<void> {
+    const path = `${livepatchRoot}/${patch.name}/enabled`;
+    return this.operate({ kind: 'write-enabled', patch: patch.name, text }, `write "${text}" to ${patch.name}/enabled`, () =>
+      this.guest.write(path, text),
+    );
+  }
+
+  private async park(f: FunctionName, options: ParkOptions = {}): Promise<Sleeper> {
+    const { sleep: how = 'uninterruptible', depth = 0 } = options;
+    const directory = `/proc/${f.object}`;
+    const what = `park a task (${how}, ${depth} frames deep) in ${f.name}`;
+    this.doing = what;
+    const call = calls.io(`${directory}/${f.name.slice(f.object.length + 1)}`, { write: `${how} ${depth}`, read: 80 });
+    const spawned = await this.guest.spawn({ kind: 'op', name: 'klp-sleeper', call });
+    const task = must(spawned, what);
+    const tid = task.pid;
+    const body = await this.awaitAsleep(tid, f, how === 'interruptible' ? 'S' : 'D');
+    await this.operate({ kind: 'park', tid, function: f, body }, what, () => Promise.resolve(spawned));
+    await this.witness(tid, f, body);
+    return {
+      tid,
+      release: () => this.release(task, `${directory}/release`),
+      witness: () => this.witness(tid, f, body),
+    };
+  }
+
+  /** Waits until a task sleeps inside a body of the function. @returns which body, as its stack shows */
+  private async awaitAsleep(tid: number, f: FunctionName, state: string): Promise<Body> {
+    const deadline = Date.now() + patience.park * this.slowdown;
+    const bodies = [...new Set(this.model.states.flatMap((s) => reachableBodies(s, f)))];
+    for (;;) {
+      const stat = await this.guest.readText(`/proc/${tid}/stat`);
+      const [stack] = await this.guest.stacks([tid]);
+      const frames = stack?.ok === true ? stack.value : '';
+      // The state stands behind the comm, which is in brackets and may hold anything.
+      const now = stat.ok ? (/^\) (\S)/.exec(stat.value.slice(stat.value.lastIndexOf(')')))?.[1] ?? '?') : stat.name;
+      const body = bodies.find((b) => frames.includes(frameOf(f, b)));
+      if (now === state && body !== undefined) return body;
+      if (now === 'Z' || Date.now() > deadline) {
+        throw new SituationError(
+          `thread ${tid} does not sleep in ${f.name} (${bodies.join(' or ')}): state ${now}, stack: ${frames.trim() || 'none'}`,
+        );
+      }
+      await sleep(20);
+    }
+  }
+
+  private async witness(tid: number, f: FunctionName, body: Body): Promise<void> {
+    const [stack] = await this.guest.stacks([tid]);
+    if (stack?.ok !== true || !stack.value.includes(frameOf(f, body))) {
+      throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
+    }
+    const proof = stack.value.trim().split('\n');
+    // Where every state the kernel may be in has the transition held, the file has to say so in the same span.
+    const { states } = this.model;
+    const transition = states.every((s) => holders(s).length > 0) ? states[0]?.transition : undefined;
+    if (transition) {
+      const value = await this.guest.readText(`${livepatchRoot}/${transition.patch}/transition`);
+      const text = value.ok ? value.value.trim() : value.name;
+      proof.push(`${transition.patch}/transition: ${text}`);
+      if (text !== '1') throw new SituationError(`transition reads ${text} while thread ${tid} sleeps in ${f.name}`);
+    }
+    this.emit('witness', { situation: `thread ${tid} sleeps in ${body} of ${f.name}`, proof, span: spanText(stack.span) });
+  }
+
+  private async release(task: Task, file: string): Promise<void> {
+    const what = `release thread ${task.pid}`;
+    await this.operate({ kind: 'release', tid: task.pid }, what, () => this.guest.write(file, String(task.pid)));
+    const ended = must(await this.guest.wait(task, patience.release * this.slowdown), what);
+    if (ended.state === 'running') throw new SituationError(`thread ${task.pid} was released but does not end`);
+  }
+
+  // ---- observations --------------------------------------------------------------------------------------------
+
+  private observe(what: string, seen: string, span: Span, observation: Observation): void {
+    this.emit('observation', { what, seen, span: spanText(span) });
+    this.judge(this.model.observe(observation));
+  }
+
+  private judge(judgements: readonly Judgement[]): void {
+    for (const judgement of judgements) {
+      this.judgements.push(judgement);
+      this.emit('judgement', judgement);
+    }
+  }
+
+  private async threads(settled: boolean): Promise<void> {
+    const what = settled ? 'patch_state of every thread, settled' : 'patch_state of every thread';
+    this.doing = what;
+    const deadline = Date.now() + patience.settle * this.slowdown;
+    for (;;) {
+      const outcome = await this.guest.sweep();
+      const threads = must(outcome, 'sweep').map((t) => ({ tid: t.tid, comm: t.comm, patchState: t.patchState ?? null }));
+      const states = this.model.states;
+      const running = states.find((s) => s.transition?.phase === 'running');
+      const held = new Set(running ? holders(running).map((h) => h.task.tid) : []);
+      const target = running?.transition?.target;
+      const waiting = threads.some((t) => target !== undefined && !held.has(t.tid) && t.patchState === 1 - target);
+      if (settled && waiting && Date.now() < deadline) {
+        await sleep(50);
+        continue;
+      }
+      const seen = [...new Set(threads.map((t) => t.patchState))].map(
+        (s) => `${threads.filter((t) => t.patchState === s).length} × ${s ?? 'gone'}`,
+      );
+      this.observe(what, seen.join(', '), outcome.span, { kind: 'threads', threads, settled });
+      return;
+    }
+  }
+
+  private async sysfs(patch: LivepatchDescription): Promise<void> {
+    const root = `${livepatchRoot}/${patch.name}`;
+    this.doing = `looking at ${root}`;
+    const batch = await this.guest.batch([
+      calls.tree(root),
+      calls.read(`${root}/enabled`),
+      calls.read(`${root}/transition`),
+    ]);
+    const [tree, enabled, transition] = must(batch, root);
+    if (!tree.ok) {
+      this.observe(root, tree.name, tree.span, { kind: 'sysfs', patch: patch.name, entries: null });
+      return;
+    }
+    const values = new Map([
+      ['enabled', enabled.ok ? enabled.value.data.toString().trim() : null],
+      ['transition', transition.ok ? transition.value.data.toString().trim() : null],
+    ]);
+    const entries = tree.value
+      .filter((e) => e.name !== '' && (e.type === 'file' || e.type === 'directory'))
+      .map((e) => ({
+        path: e.name,
+        type: e.type === 'file' ? ('file' as const) : ('directory' as const),
+        mode: e.mode,
+        value: values.get(e.name) ?? null,
+      }));
+    const seen = entries.map((e) => `${e.path}${e.type === 'directory' ? '/' : ` 0${e.mode.toString(8)}`}${e.value === null ? '' : ` = ${e.value}`}`);
+    this.observe(root, seen.join(', '), batch.span, { kind: 'sysfs', patch: patch.name, entries });
+  }
+
+  private async call(f: FunctionName): Promise<void> {
+    const file = f.object === vmlinux ? '/proc/cmdline' : `/proc/${f.object}/${f.name.slice(f.object.length + 1)}`;
+    this.doing = `calling ${f.name}`;
+    const outcome = await this.guest.readText(file);
+    const text = must(outcome, file).trim();
+    const [first = ''] = text.split('\n');
+    const unpatched = f.object === vmlinux ? this.#commandLine : original;
+    const patch = this.modules.find((m) => m.kind === 'livepatch' && m.name === first);
+    const body = patch ? patch.name : text === unpatched ? original : `unknown: ${first}`;
+    const caller = this.guest.agentPid;
+    this.observe(`call of ${f.name}`, body, outcome.span, { kind: 'call', function: f, caller, body });
+  }
+
+  private async references(module: ModuleDescription): Promise<void> {
+    const file = `/sys/module/${module.name}/refcnt`;
+    this.doing = `reading ${file}`;
+    const deadline = Date.now() + patience.departure * this.slowdown;
+    for (;;) {
+      const outcome = await this.guest.readText(file);
+      const count = Number(must(outcome, file).trim());
+      const last = this.model.states.at(-1);
+      if (last && count !== references(last, module.name) && Date.now() < deadline) {
+        await sleep(20);
+        continue;
+      }
+      this.observe(file, String(count), outcome.span, { kind: 'references', module: module.name, count });
+      return;
+    }
+  }
+
+  private async transitionEnd(patch: LivepatchDescription): Promise<void> {
+    const file = `${livepatchRoot}/${patch.name}/transition`;
+    this.doing = `waiting for the transition of ${patch.name} to end`;
+    const held = this.model.states.some((s) => s.transition?.patch === patch.name && holders(s).length > 0);
+    const outcome = await this.guest.awaitContent(file, '0\n', held ? patience.held : patience.transition * this.slowdown);
+    // Kernels that cannot enable again take the file away at the end of a disable.
+    const ended = outcome.ok ? outcome.value.came : outcome.name === 'ENOENT' || outcome.name === 'ENODEV';
+    if (!outcome.ok && !ended) must(outcome, file);
+    const seen = ended ? 'ended' : 'still 1';
+    this.observe(`end of ${file}`, seen, outcome.span, { kind: 'transition-end', patch: patch.name, ended });
+  }
+
+  private async departure(patch: LivepatchDescription): Promise<void> {
+    const root = `${livepatchRoot}/${patch.name}`;
+    this.doing = `watching whether ${root} goes away`;
+    const stays = this.model.states.at(-1)?.patches.some((p) => p.description.name === patch.name) === true;
+    const outcome = await this.guest.awaitGone(`${root}/enabled`, stays ? 1000 : patience.departure * this.slowdown);
+    const left = must(outcome, root).came;
+    this.observe(root, left ? 'gone' : 'there', outcome.span, { kind: 'left-sysfs', patch: patch.name, left });
+  }
+
+  private async resolvedSymbols(patch: LivepatchDescription): Promise<void> {
+    this.doing = `reading the .klp.sym symbols of ${patch.name}`;
+    const { stdout, code } = await this.guest.run('cat /proc/kallsyms');
+    if (code !== 0) throw new SituationError('/proc/kallsyms cannot be read');
+    const table = parseKallsyms(stdout);
+    const printed = await this.guest.readText('/proc/cmdline');
+    const symbols = patch.uses.flatMap((use) => {
+      const object = use.object === vmlinux ? undefined : use.object;
+      const true_ = table.find((e) => e.name === use.name && e.module === object);
+      if (!true_) throw new SituationError(`kallsyms has no ${use.name}`);
+      const truth = true_.address.toString(16);
+      const prefix = `.klp.sym.${use.object}.${use.name},`;
+      const found = table.find((e) => e.module === patch.name && e.name.startsWith(prefix));
+      const inCode = new RegExp(`^${use.name}=0*([0-9a-f]+)$`, 'm').exec(printed.ok ? printed.value : '');
+      return [
+        { name: `${prefix}N`, address: found ? found.address.toString(16) : null, truth },
+        { name: `code that refers to ${use.name}`, address: inCode?.[1] ?? null, truth },
+      ];
+    });
+    const seen = symbols.map((s) => `${s.name} = ${s.address ?? 'absent'}`).join(', ');
+    this.observe(`symbols of ${patch.name}`, seen, printed.span, { kind: 'resolved-symbols', patch: patch.name, symbols });
+  }
+
+  private async ftrace(f: FunctionName): Promise<void> {
+    this.doing = `reading ftrace's users of ${f.name}`;
+    const outcome = await this.firstReadable(['/sys/kernel/tracing/enabled_functions', '/sys/kernel/debug/tracing/enabled_functions']);
+    const line = parseEnabledFunctions(must(outcome, 'enabled_functions')).find((e) => e.name === f.name);
+    const observation = { kind: 'ftrace', function: f, users: line?.users ?? 0, flags: line?.flags ?? '' } as const;
+    this.observe(`ftrace users of ${f.name}`, line ? `${line.users} ${line.flags}` : 'none', outcome.span, observation);
+  }
+
+  private async firstReadable(files: readonly string[]): Promise<Outcome<string>> {
+    let outcome: Outcome<string> | undefined;
+    for (const file of files) {
+      outcome = await this.guest.readText(file);
+      if (outcome.ok) break;
+    }
+    if (!outcome) throw new SituationError('nothing to read');
+    return outcome;
+  }
+}
+
+/** What a stack shows of a body: the function itself, or the module of the patch that replaces it. */
+function frameOf(f: FunctionName, body: Body): string {
+  return body === original ? `${f.name}+` : `[${body}]`;
+}
+
+function spanText({ begin, end }: Span): { begin: string; end: string } {
+  return { begin: String(begin), end: String(end) };
+}

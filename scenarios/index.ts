@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+import type { Scenario } from '../harness/index.js';
+import * as lifeCycle from './life-cycle.js';
+import * as modules from './modules.js';
+import * as refused from './refused.js';
+import * as sysfs from './sysfs.js';
+import * as transition from './transition.js';
+
+/** Every scenario that comes with the harness, in the order they run. */
+export const scenarios: readonly Scenario[] = [lifeCycle, transition, modules, sysfs, refused].flatMap((file) =>
+  Object.values(file),
+);
