@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { InfrastructureError } from '../harness/errors.js';
+import { scrubbedEnvironment } from '../harness/host.js';
+import { withPlan } from './plan.js';
+import { unpackTar, type PathFilter } from './unpack.js';
+import type { PackageRecord, Progress } from './types.js';
+
+export interface FetchedPackage {
+  readonly record: PackageRecord;
+  /** The .deb, its hash verified just now. */
+  readonly file: string;
+}
+
+/**
+ * Newest versions of packages of a suite, verified against the signed index and kept in the cache.
+ *
+ * @param request.suite a release (`bookworm`) or one pocket (`trixie-backports`)
+ * @param request.arch  Debian's architecture name: `amd64`, `arm64`
+ * @param request.names package names; `linux-source-7.*` stands for the newest match
+ * @returns one entry a name, in the same order
+ * @throws InfrastructureError when a package does not exist or the mirror lets us down
+ */
+export async function fetchPackages(request: {
+  suite: string;
+  arch: string;
+  names: readonly string[];
+  progress: Progress;
+}): Promise<FetchedPackage[]> {
+  const { suite, arch, names, progress } = request;
+  const plan = {
+    suite,
+    key: JSON.stringify(['packages', arch, names]),
+    find: async (find: (name: string, arch: string) => Promise<PackageRecord>) => {
+      const found: PackageRecord[] = [];
+      for (const name of names) found.push(await find(name, arch));
+      return found;
+    },
+  };
+  return withPlan(plan, progress, async (packages, root) => {
+    const fetched: FetchedPackage[] = [];
+    for (const record of packages) fetched.push({ record, file: await root.download(record, progress) });
+    return fetched;
+  });
+}
+
+/**
+ * Unpacks a .deb's files, without running anything of it. See unpackTar for links, modes and what is refused.
+ * @param filter answers by path inside the package (`usr/bin/x`)
+ * @throws InfrastructureError when the file is no package or an entry would leave `directory`
+ */
+export async function unpackPackage(file: string, directory: string, filter?: PathFilter): Promise<void> {
+  const child = spawn('dpkg-deb', ['--fsys-tarfile', file], {
+    env: scrubbedEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  const complaint = text(child.stderr);
+  try {
+    await unpackTar(child.stdout, directory, filter);
+  } catch (error) {
+    child.kill();
+    const [status] = await ended.catch(() => [null]);
+    // A file that is no package shows as a tar that ends at once: dpkg-deb's own words say more.
+    if (error instanceof InfrastructureError || status === 0 || status === null) throw error;
+  }
+  const [status] = await ended;
+  if (status !== 0) {
+    throw new InfrastructureError(`dpkg-deb cannot read ${file}`, { details: (await complaint).trim().split('\n') });
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { digest } from '../harness/cache.js';
+import { messageOf } from '../harness/errors.js';
+import { AptRoot, MirrorError, PackageGoneError, type IndexedPackage } from './apt.js';
+import type { PackageRecord, Progress } from './types.js';
+
+const lifetime = 24 * 3600_000;
+
+/** Which packages a kernel or image consists of: found in a suite's index, and remembered. */
+export interface Plan {
+  readonly suite: string;
+  /** Names the plan in the cache; a plan that asks for other packages has another key. */
+  readonly key: string;
+  /** Looks packages up by name and Debian architecture; what it returns, in that order, is what is remembered. */
+  readonly find: (find: (name: string, arch: string) => Promise<IndexedPackage>) => Promise<readonly PackageRecord[]>;
+}
+
+interface Remembered {
+  readonly at: number;
+  readonly packages: readonly PackageRecord[];
+}
+
+/**
+ * Resolves `plan` and hands the packages to `use`. A resolution is good for a day; an older one is refreshed when the
+ * mirror answers and kept, with a word to the user, when it does not. When `use` finds that the mirror has dropped a
+ * version meanwhile, the plan is resolved anew, once.
+ *
+ * @throws MirrorError when nothing is remembered and the mirror does not answer; whatever `use` throws
+ */
+export async function withPlan<T>(
+  plan: Plan,
+  progress: Progress,
+  use: (packages: readonly PackageRecord[], root: AptRoot) => Promise<T>,
+): Promise<T> {
+  const root = await AptRoot.open(plan.suite);
+  try {
+    return await use(await resolve(root, plan, progress), root);
+  } catch (error) {
+    if (!(error instanceof PackageGoneError)) throw error;
+    progress(`${messageOf(error)}: looking for its successor`);
+    await root.update(progress, true);
+    return await use(await lookUp(root, plan), root);
+  }
+}
+
+/** What was resolved for `plan` the last time, however old; undefined when it never was. Asks no mirror. */
+export async function remembered(plan: Plan): Promise<readonly PackageRecord[] | undefined> {
+  return (await recall(await AptRoot.open(plan.suite), plan))?.packages;
+}
+
+async function resolve(root: AptRoot, plan: Plan, progress: Progress): Promise<readonly PackageRecord[]> {
+  const known = await recall(root, plan);
+  if (known && Date.now() - known.at < lifetime) return known.packages;
+  try {
+    await root.update(progress);
+    return await lookUp(root, plan);
+  } catch (error) {
+    if (!known || !(error instanceof MirrorError)) throw error;
+    const day = new Date(known.at).toISOString().slice(0, 10);
+    progress(`${messageOf(error)}: going on with the packages of ${plan.suite} as they were on ${day}`);
+    return known.packages;
+  }
+}
+
+async function lookUp(root: AptRoot, plan: Plan): Promise<readonly PackageRecord[]> {
+  const found = await plan.find((name, arch) => root.find(name, arch));
+  const packages = found.map(({ name, version, arch, sha256 }) => ({ name, version, arch, sha256 }));
+  const file = recordFile(root, plan);
+  await writeFile(`${file}.${process.pid}`, JSON.stringify({ at: Date.now(), packages } satisfies Remembered));
+  await rename(`${file}.${process.pid}`, file);
+  return packages;
+}
+
+async function recall(root: AptRoot, plan: Plan): Promise<Remembered | undefined> {
+  const text = await readFile(recordFile(root, plan), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as Remembered);
+}
+
+function recordFile(root: AptRoot, plan: Plan): string {
+  return root.path(`resolved/${digest(plan.key).slice(0, 32)}.json`);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+import { architectures, type Arch } from '../harness/arch.js';
+import { InfrastructureError } from '../harness/errors.js';
+import { tryHost } from '../harness/host.js';
+import type { Toolchain } from './types.js';
+
+/** A host program that a build needs, and the Debian package that has it. */
+export interface HostTool {
+  /** Command and arguments that end with status 0 when the tool is there. */
+  readonly probe: readonly [string, ...string[]];
+  readonly package: string;
+}
+
+/** What every `make -C <buildDir> M=…` needs beside the compiler. */
+export const moduleBuildTools: readonly HostTool[] = [
+  { probe: ['make', '--version'], package: 'make' },
+  { probe: ['ld', '--version'], package: 'binutils' },
+];
+
+/** `CROSS_COMPILE=` for an architecture on an x86-64 host. */
+export function defaultPrefix(arch: Arch): string {
+  return arch === 'x86_64' ? '' : `${architectures[arch].triplet}-`;
+}
+
+/**
+ * Looks for all of `tools` before a long step starts.
+ * @throws InfrastructureError naming every missing package at once
+ */
+export async function requireTools(tools: readonly HostTool[], purpose: string): Promise<void> {
+  const missing: string[] = [];
+  for (const tool of tools) if (!(await works(tool.probe))) missing.push(tool.package);
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing)].join(' ');
+  throw new InfrastructureError(`${purpose} needs what this host lacks: ${packages}`, {
+    hint: `apt-get install ${packages}`,
+  });
+}
+
+async function works([command, ...args]: readonly [string, ...string[]]): Promise<boolean> {
+  return tryHost(command, args, { timeout: 30_000 }).then(
+    (result) => result.exitCode === 0,
+    () => false,
+  );
+}
+
+/**
+ * The compiler for a kernel's modules.
+ * @param prefix `CROSS_COMPILE=`; empty for the host's own
+ * @param gcc    name after the prefix: `gcc`, or `gcc-12` where a build directory asks for that one
+ * @throws InfrastructureError when it is not installed
+ */
+export async function findToolchain(arch: Arch, prefix: string, gcc = 'gcc'): Promise<Toolchain> {
+  const compiler = `${prefix}${gcc}`;
+  const result = await tryHost(compiler, ['--version'], { timeout: 30_000 }).catch(() => undefined);
+  const version = result?.exitCode === 0 ? result.stdout.split('\n')[0]?.trim() : undefined;
+  if (version === undefined) {
+    throw new InfrastructureError(`the compiler ${compiler} is not installed`, {
+      hint: prefix === defaultPrefix(arch) ? `apt-get install ${compilerPackage(arch, gcc)}` : 'is --toolchain right?',
+    });
+  }
+  return { crossCompile: prefix, version };
+}
+
+/** Debian's package of a compiler: `gcc-12`, `gcc-12-aarch64-linux-gnu`. */
+export function compilerPackage(arch: Arch, gcc: string): string {
+  return arch === 'x86_64' ? gcc : `${gcc}-${architectures[arch].triplet.replaceAll('_', '-')}`;
+}
