@@ -104,7 +104,10 @@ export interface Guest {
     calls: C,
   ): Promise<Outcome<ValueOf<{ readonly op: 'batch'; readonly calls: C }>>>;
 
-  /** Lets go of the connection: before a snapshot is restored, which no connection survives. */
+  /**
+   * Lets go of the connection. Before a snapshot is saved, so that no agent of an old connection stands in every sweep of
+   * a restored guest; and before one is restored, which no connection survives.
+   */
   disconnect(): void;
   /** A new connection; the tasks of the old one end. */
   reconnect(options?: { readonly deadline?: number; readonly signal?: AbortSignal }): Promise<void>;

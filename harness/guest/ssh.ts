@@ -101,7 +101,7 @@ function connectOnce(target: SshTarget, left: number): Promise<Client> {
     algorithms: { serverHostKey: [keyType as 'ssh-ed25519'] },
   };
   return new Promise((resolve, reject) => {
-    client.once('ready', () => resolve(client));
+    client.once('ready', () => resolve(client.setNoDelay(true)));
     client.on('error', (error: Error & { level?: string }) => {
       client.destroy();
       const where = `${target.host} port ${target.port}`;

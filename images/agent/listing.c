@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,42 +99,56 @@ int op_tree(struct reader *args, struct buffer *out, struct span *span)
 	return 0;
 }
 
+/* A procfs file that one read(2) gives whole: every system call saved counts in an emulated guest. */
+static long glance(const char *path, char *text, size_t room)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), code;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, room - 1);
+	code = errno;
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	return n < 0 ? -code : n;
+}
+
 /*
  * Adds one thread as {u32 pid, u32 tid, text comm, u8 state, u8 kernel thread, i32 errno, i32 patch_state, u64 begin,
  * u64 end}: the two times are around the reading of patch_state. A thread that is gone is left out.
+ * Returns how many threads its process has, 0 when it is gone.
  */
-static int put_thread(struct buffer *out, unsigned long pid, unsigned long tid)
+static long put_thread(struct buffer *out, unsigned long pid, unsigned long tid)
 {
 	char path[96], stat[1024], value[32], *name, *rest, state;
 	uint64_t begin, end;
 	unsigned flags;
-	long n;
+	long n, threads;
 
 	snprintf(path, sizeof(path), "/proc/%lu/task/%lu/stat", pid, tid);
-	n = slurp(path, stat, sizeof(stat) - 1);
-	if (n < 0)
+	if (glance(path, stat, sizeof(stat)) < 0)
 		return 0;
-	stat[n] = 0;
 	name = strchr(stat, '(');
 	rest = strrchr(stat, ')');
 	if (!name || !rest || rest < name ||
-	    sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
+	    sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld", &state, &flags,
+		   &threads) != 3)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%lu/task/%lu/patch_state", pid, tid);
 	begin = now_ns();
-	n = slurp(path, value, sizeof(value) - 1);
+	n = glance(path, value, sizeof(value));
 	end = now_ns();
-	value[n < 0 ? 0 : n] = 0;
 	put_u32(out, (uint32_t)pid);
 	put_u32(out, (uint32_t)tid);
 	put_bytes(out, name + 1, (size_t)(rest - name - 1));
 	put_u8(out, (uint8_t)state);
 	put_u8(out, !!(flags & PF_KTHREAD));
 	put_u32(out, n < 0 ? (uint32_t)-n : 0);
-	put_u32(out, (uint32_t)strtol(value, NULL, 10));
+	put_u32(out, n < 0 ? 0 : (uint32_t)strtol(value, NULL, 10));
 	put_u64(out, begin);
 	put_u64(out, end);
-	return 1;
+	return threads;
 }
 
 static unsigned long number_of(const char *name)
@@ -144,14 +159,40 @@ static unsigned long number_of(const char *name)
 	return *end || name[0] < '0' || name[0] > '9' ? 0 : number;
 }
 
+/* Adds every thread of a process; how many. */
+static uint32_t put_process(struct buffer *out, unsigned long pid)
+{
+	struct dirent *thread;
+	uint32_t count = 0;
+	size_t before = out->size;
+	char path[64];
+	DIR *tasks;
+
+	/* Most processes, and every kernel thread, have one thread: the folder needn't be read. */
+	if (put_thread(out, pid, pid) == 1 || out->failed)
+		return 1;
+	buffer_reset(out, before);
+	snprintf(path, sizeof(path), "/proc/%lu/task", pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return 0;
+	while (!out->failed && (thread = readdir(tasks))) {
+		unsigned long tid = number_of(thread->d_name);
+
+		if (tid && put_thread(out, pid, tid))
+			count++;
+	}
+	closedir(tasks);
+	return count;
+}
+
 /* (nothing) → u32 count, threads */
 int op_sweep(struct reader *args, struct buffer *out, struct span *span)
 {
-	struct dirent *process, *thread;
 	size_t head = out->size;
+	struct dirent *process;
 	uint32_t count = 0;
-	DIR *proc, *tasks;
-	char path[64];
+	DIR *proc;
 
 	(void)span;
 	if (!reader_done(args))
@@ -161,18 +202,10 @@ int op_sweep(struct reader *args, struct buffer *out, struct span *span)
 		return errno;
 	put_u32(out, 0);
 	while (!out->failed && (process = readdir(proc))) {
-		unsigned long pid = number_of(process->d_name), tid;
+		unsigned long pid = number_of(process->d_name);
 
-		if (!pid)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%lu/task", pid);
-		tasks = opendir(path);
-		if (!tasks)
-			continue;
-		while ((thread = readdir(tasks)))
-			if ((tid = number_of(thread->d_name)))
-				count += (uint32_t)put_thread(out, pid, tid);
-		closedir(tasks);
+		if (pid)
+			count += put_process(out, pid);
 	}
 	closedir(proc);
 	patch_u32(out, head, count);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+import { deepStrictEqual, throws } from 'node:assert/strict';
+import fc from 'fast-check';
+import t from 'tap';
+import { ProtocolError } from '../../harness/guest/errors.js';
+import { frame, FrameDecoder } from '../../harness/guest/frames.js';
+import {
+  decodeBatch,
+  decodeHello,
+  decodeReply,
+  decodeRequest,
+  decodeValue,
+  encodeBatch,
+  encodeHello,
+  encodeReply,
+  encodeRequest,
+  encodeValue,
+  frameLimit,
+  operations,
+  protocolMagic,
+  protocolVersion,
+} from '../../harness/guest/protocol.js';
+import type { OperationName, Values } from '../../harness/guest/protocol.js';
+import { anyCall, anyRawOutcome, anyRequest, anySpan, anyThread, bytes, record, u32, u64, words } from './arbitraries.js';
+
+const anyValue: { readonly [K in OperationName]: fc.Arbitrary<Values[K]> } = {
+  ping: bytes,
+  insmod: fc.constant(undefined),
+  rmmod: fc.constant(undefined),
+  read: record({ data: bytes, full: fc.boolean() }),
+  write: u32,
+  io: record({ written: u32, data: bytes }),
+  tree: fc.array(
+    record({
+      name: words,
+      type: fc.constantFrom('directory' as const, 'file' as const, 'link' as const, 'other' as const),
+      mode: u32,
+      size: u64,
+      target: words,
+    }),
+  ),
+  sweep: fc.array(anyThread),
+  log: record({ more: fc.boolean(), next: u64, records: fc.array(bytes) }),
+  spawn: u32,
+  wait: record({
+    state: fc.constantFrom('running' as const, 'exited' as const, 'signalled' as const),
+    status: u32,
+    result: bytes,
+  }),
+  kill: fc.constant(undefined),
+  await: record({ came: fc.boolean(), readings: u32, seen: anySpan, content: bytes }),
+};
+
+/** The stream cut at the given places, whatever they are. */
+function cut(stream: Buffer, places: readonly number[]): Buffer[] {
+  const sorted = [...places.map((place) => place % (stream.length + 1)), 0, stream.length].sort((a, b) => a - b);
+  return sorted.slice(1).map((end, i) => stream.subarray(sorted[i], end));
+}
+
+void t.test('requests come back as they were, however the stream is cut', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(u32, anyRequest)), fc.array(fc.nat()), (requests, places) => {
+      const stream = Buffer.concat(requests.map(([id, request]) => frame(encodeRequest(id, request))));
+      const decoder = new FrameDecoder();
+      const came = cut(stream, places).flatMap((chunk) => decoder.push(chunk));
+      deepStrictEqual(
+        came.map(decodeRequest),
+        requests.map(([id, request]) => ({ id, request })),
+      );
+      deepStrictEqual(decoder.pending, 0);
+    }),
+  );
+  t.end();
+});
+
+for (const op of Object.keys(operations) as OperationName[]) {
+  void t.test(`values of ${op} come back as they were`, (t) => {
+    fc.assert(
+      fc.property(anyValue[op] as fc.Arbitrary<Values[typeof op]>, (value) => {
+        deepStrictEqual(decodeValue(op, encodeValue(op, value)), value);
+      }),
+    );
+    t.end();
+  });
+}
+
+void t.test('replies, batches and the hello come back as they were', (t) => {
+  fc.assert(
+    fc.property(u32, fc.array(anyRawOutcome), (id, outcomes) => {
+      const body = encodeBatch(outcomes);
+      const reply = { errno: 0, span: { begin: 1n, end: 2n }, body };
+      deepStrictEqual(decodeReply(encodeReply(id, reply)), { id, outcome: reply });
+      deepStrictEqual(decodeBatch(body, outcomes.length), outcomes);
+      throws(() => decodeBatch(body, outcomes.length + 1), ProtocolError);
+    }),
+  );
+  const hello = { magic: protocolMagic, version: protocolVersion, frameLimit, pageSize: 4096, pid: 7, clock: 8n };
+  t.strictSame(decodeHello(encodeHello(hello)), hello);
+  t.throws(() => decodeHello(encodeHello({ ...hello, magic: 1 })), { message: 'what answers is not the guest agent' });
+  t.throws(() => decodeHello(encodeHello({ ...hello, version: 2 })), {
+    message: 'the guest agent speaks version 2, this klp version 1',
+  });
+  t.end();
+});
+
+void t.test('hostile bytes give a ProtocolError and nothing else', (t) => {
+  const parsers: ((message: Buffer) => unknown)[] = [decodeRequest, decodeReply, decodeHello, (m) => decodeBatch(m, 1)];
+  for (const op of Object.keys(operations) as OperationName[]) parsers.push((message) => decodeValue(op, message));
+  const hostile = (message: Buffer): void => {
+    for (const parse of parsers) {
+      try {
+        parse(message);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+      }
+    }
+  };
+  fc.assert(fc.property(bytes, hostile));
+  // True messages with one byte changed, or the end missing.
+  fc.assert(
+    fc.property(u32, anyRequest, fc.nat(), fc.nat(255), fc.boolean(), (id, request, place, byte, short) => {
+      const message = encodeRequest(id, request);
+      const at = place % message.length;
+      message[at] = byte;
+      hostile(short ? message.subarray(0, at) : message);
+    }),
+  );
+  t.end();
+});
+
+void t.test('a truncated message is refused, and so is one with something behind it', (t) => {
+  fc.assert(
+    fc.property(
+      anyCall.filter((call) => call.op !== 'ping'),
+      (call) => {
+        const message = encodeRequest(1, call);
+        throws(() => decodeRequest(message.subarray(0, -1)), ProtocolError);
+        throws(() => decodeRequest(Buffer.concat([message, Buffer.from([0])])), ProtocolError);
+      },
+    ),
+  );
+  t.end();
+});
+
+void t.test('a length over the limit is refused before anything is kept for it', (t) => {
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(frameLimit + 1);
+  t.throws(() => new FrameDecoder().push(head), { message: 'a frame of 8388609 bytes is over the limit of 8388608' });
+  t.throws(() => frame(Buffer.alloc(frameLimit + 1)), ProtocolError);
+  t.equal(new FrameDecoder().push(frame(Buffer.alloc(frameLimit))).length, 1);
+  t.end();
+});
+
+void t.test('arguments that no field can hold never leave', (t) => {
+  t.throws(() => encodeRequest(1, { op: 'kill', pid: -1, signal: 9 }), { message: '-1 does not fit 4 bytes' });
+  t.throws(() => encodeRequest(1, { op: 'write', path: '/x', flags: 256, data: Buffer.alloc(0) }), RangeError);
+  t.throws(() => encodeRequest(1, { op: 'log', from: 1n << 64n }), RangeError);
+  t.end();
+});
