@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT
 import type { EventOf, KlpEvent } from '../events/schema.js';
 import { resultsVersion } from './results-schema.js';
-import type { ByVerdict, ClauseResult, KernelResult, Results, ScenarioResult, Verdict } from './results-schema.js';
+import type {
+  ByVerdict,
+  ClauseResult,
+  KernelResult,
+  Results,
+  ScenarioResult,
+  Verdict,
+} from './results-schema.js';
 
 /** A scenario under way on a kernel: what its last attempt has brought so far. */
 export interface Attempt {
@@ -38,8 +45,8 @@ function omit<T extends object, K extends keyof T>(from: T, ...keys: readonly K[
 const envelope = ['v', 'seq', 'run', 'type', 'mono', 'wall'] as const;
 
 /**
- * Folds the event stream into results. It believes the single events, not the sums in run.finished, so that the
- * journal of a killed run gives results too.
+ * Folds the event stream into results. It believes the single events, not the sums in run.finished, so that
+ * the journal of a killed run gives results too.
  */
 export class Collector {
   readonly #running = new Map<string, Attempt>();
@@ -178,7 +185,10 @@ function count(results: readonly { verdict: Verdict }[]): ByVerdict {
 }
 
 /** Whether each scenario that kept the clause from passing was expected to. */
-function isExpected(clause: Omit<ClauseResult, 'expected'>, scenarios: ReadonlyMap<string, ScenarioResult>): boolean {
+function isExpected(
+  clause: Omit<ClauseResult, 'expected'>,
+  scenarios: ReadonlyMap<string, ScenarioResult>,
+): boolean {
   if (clause.verdict === 'pass' || clause.verdict === 'n/a') return false;
   const guilty = clause.scenarios
     .map((scenario) => scenarios.get(key({ kernel: clause.kernel, scenario })))

@@ -22,7 +22,8 @@ function field(label: string, text: string): string[] {
 /** A judgement that is not a pass: what was done, what was allowed, what was seen. */
 function judgementLines(judgement: Judgement, paint: Paint): string[] {
   const { clause, verdict, note, what, seen, mainline, documents } = judgement;
-  const head = `${paint(verdictColour[verdict], `${clean(clause)} ${verdict}`)}${note ? `: ${clean(note)}` : ''}`;
+  const name = paint(verdictColour[verdict], `${clean(clause)} ${verdict}`);
+  const head = note === undefined ? name : `${name}: ${clean(note)}`;
   const stance = documents.reference ? `${documents.stance}, ${documents.reference}` : documents.stance;
   return [
     `  ${head}`,
@@ -44,7 +45,9 @@ export function failureLines(failure: Failure, paint: Paint): string[] {
     ...rest.map((line) => `    ${line}`),
     ...details.slice(0, detailsShown).map(barred),
     ...(more > 0 ? [`    … and ${more} more in the journal`] : []),
-    ...(failure.hint === undefined ? [] : cleanLines(failure.hint).map((line, i) => `    ${i === 0 ? 'hint: ' : '      '}${line}`)),
+    ...(failure.hint === undefined
+      ? []
+      : cleanLines(failure.hint).map((line, i) => `    ${i === 0 ? 'hint: ' : '      '}${line}`)),
   ];
 }
 
@@ -58,7 +61,8 @@ export function explain(result: ScenarioResult, operations: readonly string[], p
     lines.push(...operations.slice(-operationsShown).map((line) => `    ${clean(line)}`));
   }
   for (const judgement of result.judgements) {
-    if (judgement.verdict !== 'pass' && judgement.verdict !== 'n/a') lines.push(...judgementLines(judgement, paint));
+    if (judgement.verdict !== 'pass' && judgement.verdict !== 'n/a')
+      lines.push(...judgementLines(judgement, paint));
   }
   if (result.failure) lines.push(...failureLines(result.failure, paint));
   for (const splat of result.splats.filter((s) => !s.declared)) {
@@ -68,7 +72,11 @@ export function explain(result: ScenarioResult, operations: readonly string[], p
   }
   const log = result.log ?? [];
   if (log.length > 0) {
-    lines.push(log.length > logLinesShown ? `  kernel log (last ${logLinesShown} of ${log.length} lines):` : '  kernel log:');
+    lines.push(
+      log.length > logLinesShown
+        ? `  kernel log (last ${logLinesShown} of ${log.length} lines):`
+        : '  kernel log:',
+    );
     lines.push(...log.slice(-logLinesShown).map(barred));
   }
   lines.push(`  ${paint('bold', 'repeat:')} ${clean(result.repeat, 4000)}`);

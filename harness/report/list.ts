@@ -16,9 +16,9 @@ const widestKernel = 24;
 const widestScenario = 32;
 
 /**
- * The `list` reporter, for a person: a line for each finished scenario, an explanation of each failure, a summary by
- * clause. On a live terminal the last line says what is under way and is rewritten; elsewhere nothing is, and progress
- * comes as a line when its topic is new, then every 10 s at most for each topic.
+ * The `list` reporter, for a person: a line for each finished scenario, an explanation of each failure, a
+ * summary by clause. On a live terminal the last line says what is under way and is rewritten; elsewhere
+ * nothing is, and progress comes as a line when its topic is new, then every 10 s at most for each topic.
  */
 export class ListReporter implements Reporter {
   readonly #display: Display;
@@ -43,7 +43,8 @@ export class ListReporter implements Reporter {
     const finished = this.#collector.add(event);
     const lines = this.#lines(event);
     if (finished) lines.push(...this.#finished(finished.result, finished.operations));
-    if (event.type !== 'progress' && /^(?:kernel|scenario|run)\./.test(event.type)) this.#progress = undefined;
+    if (event.type !== 'progress' && /^(?:kernel|scenario|run)\./.test(event.type))
+      this.#progress = undefined;
     return this.#permanent(lines) + this.#rewrite(event.mono);
   }
 
@@ -66,7 +67,8 @@ export class ListReporter implements Reporter {
       return [this.#paint('dim', `kernel   ${this.#padKernel(event.kernel)} ${took}`)];
     }
     if (event.type === 'kernel.failed') {
-      const head = `${this.#paint('magenta', 'ERROR   ')} ${clean(event.kernel)}: no scenario can run on this kernel`;
+      const what = `${clean(event.kernel)}: no scenario can run on this kernel`;
+      const head = `${this.#paint('magenta', 'ERROR   ')} ${what}`;
       return [head, ...failureLines(event.failure, this.#paint)];
     }
     return [];
@@ -79,7 +81,9 @@ export class ListReporter implements Reporter {
     this.#kernelWidth = widest(event.kernels, widestKernel);
     this.#scenarioWidth = widest(ids, widestScenario);
     const what = `${plural(ids.length, 'scenario')} on ${plural(event.kernels.length, 'kernel')}`;
-    return [`klp ${clean(event.harness)}, clause catalogue ${event.catalogue}, run ${clean(event.run)}: ${what}`];
+    return [
+      `klp ${clean(event.harness)}, clause catalogue ${event.catalogue}, run ${clean(event.run)}: ${what}`,
+    ];
   }
 
   #advance(event: Extract<KlpEvent, { type: 'progress' }>): string[] {
@@ -94,14 +98,18 @@ export class ListReporter implements Reporter {
   #finished(result: ScenarioResult, operations: readonly string[]): string[] {
     const bad = isBad(result.verdict, this.#strict);
     const news = bad && result.expected === undefined;
-    const mark = this.#paint(verdictColour[result.verdict], (news ? result.verdict.toUpperCase() : result.verdict).padEnd(8));
+    const mark = this.#paint(
+      verdictColour[result.verdict],
+      (news ? result.verdict.toUpperCase() : result.verdict).padEnd(8),
+    );
     const names = `${this.#padKernel(result.kernel)} ${clean(result.scenario).padEnd(this.#scenarioWidth)}`;
     const flaky = result.flaky ? `, flaky: attempt ${result.attempts}` : '';
     const took = `(${duration(result.durationMs)}${flaky})`;
     let about = clean(result.title);
     if (result.expected !== undefined) about += ` - expected: ${clean(result.expected)}`;
     else if (!bad && result.reason !== undefined) about += ` - ${clean(result.reason)}`;
-    if (this.#display.live) about = fit(about, Math.max(0, this.#display.columns - 9 - width(names) - 2 - width(took)));
+    if (this.#display.live)
+      about = fit(about, Math.max(0, this.#display.columns - 9 - width(names) - 2 - width(took)));
     const line = `${mark} ${names} ${about === '' ? '' : `${about} `}${this.#paint('dim', took)}`;
     return news ? [line, ...explain(result, operations, this.#paint), ''] : [line];
   }
@@ -121,7 +129,9 @@ export class ListReporter implements Reporter {
   #rewrite(mono: number): string {
     if (!this.#display.live) return '';
     const { done, running } = this.#collector;
-    const parts = running.slice(0, 1).map((r) => `${clean(r.kernel)} ${clean(r.scenario)} ${seconds(mono - r.since)}`);
+    const parts = running
+      .slice(0, 1)
+      .map((r) => `${clean(r.kernel)} ${clean(r.scenario)} ${seconds(mono - r.since)}`);
     if (running.length > 1) parts.push(`+${running.length - 1}`);
     if (this.#progress !== undefined) parts.push(this.#progress);
     const counter = this.#total > 0 ? `[${done}/${this.#total}] ` : '';

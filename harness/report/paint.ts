@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT
 import type { Verdict } from './results-schema.js';
 
-const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], magenta: [35, 39], cyan: [36, 39] } as const;
+const codes = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  magenta: [35, 39],
+  cyan: [36, 39],
+} as const;
 export type Colour = keyof typeof codes;
 export type Paint = (colour: Colour, text: string) => string;
 

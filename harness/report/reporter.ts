@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import type { KlpEvent } from '../events/schema.js';
 
-/** A pure consumer of the event stream: it gets every event once, in order, and returns the text to append. */
+/**
+ * A pure consumer of the event stream: it gets every event once, in order, and returns the text to append.
+ */
 export interface Reporter {
   /** Text this event adds, or '' . */
   event(event: KlpEvent): string;

@@ -21,7 +21,9 @@ export const reporterNames = Object.keys(makers) as readonly ReporterName[];
  */
 export function createReporter(name: string, display: Display): Reporter {
   if (!Object.hasOwn(makers, name)) {
-    throw new UsageError(`there is no reporter "${name}"`, { hint: `use one or more of ${reporterNames.join(', ')}` });
+    throw new UsageError(`there is no reporter "${name}"`, {
+      hint: `use one or more of ${reporterNames.join(', ')}`,
+    });
   }
   return makers[name as ReporterName](display);
 }

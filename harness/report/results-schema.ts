@@ -7,7 +7,16 @@ export const resultsVersion = 1;
 const verdict = z.enum(['fail', 'error', 'deviates', 'pass', 'n/a']);
 const span = z.object({ begin: z.string(), end: z.string() });
 const failure = z.object({
-  kind: z.enum(['assertion', 'panic', 'oops', 'hang', 'silence', 'connection lost', 'boot failed', 'infrastructure']),
+  kind: z.enum([
+    'assertion',
+    'panic',
+    'oops',
+    'hang',
+    'silence',
+    'connection lost',
+    'boot failed',
+    'infrastructure',
+  ]),
   message: z.string(),
   during: z.string().optional(),
   hint: z.string().optional(),
@@ -55,7 +64,9 @@ const kernel = z.object({
       release: z.string(),
       version: z.string(),
       fingerprint: z.string(),
-      packages: z.array(z.object({ name: z.string(), version: z.string(), arch: z.string(), sha256: z.string() })),
+      packages: z.array(
+        z.object({ name: z.string(), version: z.string(), arch: z.string(), sha256: z.string() }),
+      ),
       toolchain: z.string(),
       config: z.string(),
     })
@@ -81,7 +92,9 @@ const clause = z.object({
   verdict,
   scenarios: z.array(z.string()),
   note: z.string().optional(),
-  /** What is not a pass was expected: every scenario that brought it about is named in the expectations file. */
+  /**
+   * What is not a pass was expected: every scenario that brought it about is named in the expectations file.
+   */
   expected: z.boolean(),
 });
 
@@ -95,7 +108,9 @@ export const resultsSchema = z.object({
   command: z.array(z.string()),
   profile: z.enum(['mainline', 'documents']),
   strict: z.boolean(),
-  host: z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() }).optional(),
+  host: z
+    .object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() })
+    .optional(),
   /** Time of day, ISO 8601, UTC. */
   started: z.string(),
   /** False when the run was killed: there is no run.finished in its journal. */

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT
 import type { Paint } from './paint.js';
 import { verdictColour } from './paint.js';
-import type { ByVerdict, ClauseResult, KernelResult, Results, ScenarioResult, Verdict } from './results-schema.js';
+import type {
+  ByVerdict,
+  ClauseResult,
+  KernelResult,
+  Results,
+  ScenarioResult,
+  Verdict,
+} from './results-schema.js';
 import type { Display } from './reporter.js';
 import { clean, cleanLines, duration, naturally, plural, wrap } from './text.js';
 
@@ -16,8 +23,8 @@ export function isBad(verdict: Verdict, strict: boolean): boolean {
 }
 
 /**
- * Identifiers by section, runs of numbers joined: `REG-1…4,7`, `EF-01…53`. A section with many gaps gives several
- * words, so that a line can be wrapped between them.
+ * Identifiers by section, runs of numbers joined: `REG-1…4,7`, `EF-01…53`. A section with many gaps gives
+ * several words, so that a line can be wrapped between them.
  */
 export function condense(ids: readonly string[]): string[] {
   const sections = new Map<string, string[]>();
@@ -29,13 +36,20 @@ export function condense(ids: readonly string[]): string[] {
     const runs: string[][] = [];
     for (const number of numbers) {
       const last = runs.at(-1)?.at(-1);
-      const follows = last !== undefined && /^\d+$/.test(last) && /^\d+$/.test(number) && Number(number) === Number(last) + 1;
+      const follows =
+        last !== undefined &&
+        /^\d+$/.test(last) &&
+        /^\d+$/.test(number) &&
+        Number(number) === Number(last) + 1;
       if (follows) runs.at(-1)?.push(number);
       else runs.push([number]);
     }
-    const texts = runs.map((run) => (run.length > 2 ? `${run.at(0) ?? ''}…${run.at(-1) ?? ''}` : run.join(',')));
+    const texts = runs.map((run) =>
+      run.length > 2 ? `${run.at(0) ?? ''}…${run.at(-1) ?? ''}` : run.join(','),
+    );
     const words: string[] = [];
-    for (let i = 0; i < texts.length; i += 8) words.push([section, texts.slice(i, i + 8).join(',')].filter(Boolean).join('-'));
+    for (let i = 0; i < texts.length; i += 8)
+      words.push([section, texts.slice(i, i + 8).join(',')].filter(Boolean).join('-'));
     return words;
   });
 }
@@ -44,12 +58,17 @@ export function condense(ids: readonly string[]): string[] {
 export function countsText(counts: ByVerdict, expected: Partial<ByVerdict> = {}): string {
   const parts = order
     .filter((verdict) => counts[verdict] > 0)
-    .map((verdict) => `${counts[verdict]} ${verdict}${expected[verdict] ? ` (${expected[verdict]} expected)` : ''}`);
+    .map(
+      (verdict) =>
+        `${counts[verdict]} ${verdict}${expected[verdict] ? ` (${expected[verdict]} expected)` : ''}`,
+    );
   return parts.length > 0 ? parts.join(', ') : 'none';
 }
 
 function kernelHead(kernel: KernelResult, paint: Paint): string {
-  const about = [kernel.acquired?.release, kernel.acquired?.arch, kernel.booted?.accel].filter((x) => x !== undefined);
+  const about = [kernel.acquired?.release, kernel.acquired?.arch, kernel.booted?.accel].filter(
+    (x) => x !== undefined,
+  );
   const name = paint('bold', clean(kernel.kernel));
   return about.length > 0 ? `${name}  ${clean(about.join(', '))}` : name;
 }
@@ -71,7 +90,9 @@ function clauseLines(clause: ClauseResult, columns: number): string[] {
 /** Identifiers only, and what is said of them all. */
 function condensedLines(clauses: readonly ClauseResult[], columns: number, note?: string): string[] {
   const ids = wrap(condense(clauses.map((c) => clean(c.clause))), columns, indent, indent);
-  return note === undefined ? ids : [...ids, ...wrap(clean(note).split(' '), columns, `${indent}  `, `${indent}  `)];
+  return note === undefined
+    ? ids
+    : [...ids, ...wrap(clean(note).split(' '), columns, `${indent}  `, `${indent}  `)];
 }
 
 function kernelSummary(clauses: readonly ClauseResult[], columns: number, paint: Paint): string[] {
@@ -81,17 +102,43 @@ function kernelSummary(clauses: readonly ClauseResult[], columns: number, paint:
     return lines.map((line, i) => (i === 0 ? head + line.slice(indent.length) : line));
   };
   const listed = (text: string, verdict: Verdict, some: readonly ClauseResult[]): string[] =>
-    labelled(text, verdict, some.flatMap((c) => clauseLines(c, columns)));
+    labelled(
+      text,
+      verdict,
+      some.flatMap((c) => clauseLines(c, columns)),
+    );
   const missing = sorted.filter((c) => c.verdict === 'n/a');
   const reasons = [...new Set(missing.map((c) => c.note))];
   const passed = sorted.filter((c) => c.verdict === 'pass');
   return [
     ...(['fail', 'error', 'deviates'] as const).flatMap((verdict) =>
-      listed(verdict, verdict, sorted.filter((c) => c.verdict === verdict && !c.expected)),
+      listed(
+        verdict,
+        verdict,
+        sorted.filter((c) => c.verdict === verdict && !c.expected),
+      ),
     ),
-    ...listed('expected', 'deviates', sorted.filter((c) => c.expected)),
-    ...listed('noted', 'pass', passed.filter((c) => c.note !== undefined)),
-    ...labelled('n/a', 'n/a', reasons.flatMap((note) => condensedLines(missing.filter((c) => c.note === note), columns, note))),
+    ...listed(
+      'expected',
+      'deviates',
+      sorted.filter((c) => c.expected),
+    ),
+    ...listed(
+      'noted',
+      'pass',
+      passed.filter((c) => c.note !== undefined),
+    ),
+    ...labelled(
+      'n/a',
+      'n/a',
+      reasons.flatMap((note) =>
+        condensedLines(
+          missing.filter((c) => c.note === note),
+          columns,
+          note,
+        ),
+      ),
+    ),
     ...labelled('pass', 'pass', passed.length > 0 ? condensedLines(passed, columns) : []),
   ];
 }
@@ -110,10 +157,18 @@ function repeats(scenarios: readonly ScenarioResult[], paint: Paint): string[] {
     .slice(0, repeatsShown)
     .map((s) => `  ${paint(verdictColour[s.verdict], s.verdict.padEnd(label))}${clean(s.repeat, 4000)}`);
   const left = scenarios.length - lines.length;
-  return ['', paint('bold', 'To repeat what was not as expected:'), ...lines, ...(left > 0 ? [`  … and ${left} more`] : [])];
+  return [
+    '',
+    paint('bold', 'To repeat what was not as expected:'),
+    ...lines,
+    ...(left > 0 ? [`  … and ${left} more`] : []),
+  ];
 }
 
-/** What stands at the end of a run: clauses by kernel, what to repeat, expectations that no longer hold, counts. */
+/**
+ * What stands at the end of a run: clauses by kernel, what to repeat, expectations that no longer hold,
+ * counts.
+ */
 export function summarise(results: Results, display: Display, paint: Paint): string {
   const columns = Math.max(40, display.columns);
   const lines: string[] = [];
@@ -128,7 +183,8 @@ export function summarise(results: Results, display: Display, paint: Paint): str
   lines.push(...repeats(bad, paint));
   if (results.staleExpectations.length > 0) {
     lines.push('', paint('bold', 'Expectations that no longer hold:'));
-    for (const stale of results.staleExpectations) lines.push(...cleanLines(stale).map((line) => `  ${line}`));
+    for (const stale of results.staleExpectations)
+      lines.push(...cleanLines(stale).map((line) => `  ${line}`));
   }
   const { counts } = results;
   const flaky = counts.flaky > 0 ? `; ${counts.flaky} flaky` : '';
@@ -143,7 +199,8 @@ export function summarise(results: Results, display: Display, paint: Paint): str
 
 /** The last line: how the run ended, in words that agree with its exit status. */
 function outcome(results: Results): string {
-  const took = `${plural(results.kernels.length, 'kernel')}, profile ${results.profile}${results.strict ? ', strict' : ''}, ${duration(results.durationMs)}`;
+  const profile = `profile ${results.profile}${results.strict ? ', strict' : ''}`;
+  const took = `${plural(results.kernels.length, 'kernel')}, ${profile}, ${duration(results.durationMs)}`;
   if (!results.finished) return `the run did not finish: these are the results up to its end (${took})`;
   const ending = results.interrupted ? 'interrupted' : `exit status ${results.exit ?? 0}`;
   return `${ending} (${took})`;

@@ -12,9 +12,9 @@ const logLimit = 100;
 /**
  * The `tap` reporter: TAP version 14, one test point for each scenario execution (kernel / scenario).
  *
- * n/a is `ok # SKIP`; a deviation is ok with a comment, under `--strict` not ok; error is not ok with the failure's
- * kind; what the expectations file names is `# TODO` with its reason. A run that judged nothing, was interrupted or
- * did not finish bails out in place of the plan, since its exit status is not 0 either.
+ * n/a is `ok # SKIP`; a deviation is ok with a comment, under `--strict` not ok; error is not ok with the
+ * failure's kind; what the expectations file names is `# TODO` with its reason. A run that judged nothing,
+ * was interrupted or did not finish bails out in place of the plan, since its exit status is not 0 either.
  * https://testanything.org/tap-version-14-specification.html
  */
 export class TapReporter implements Reporter {
@@ -30,14 +30,16 @@ export class TapReporter implements Reporter {
       this.#strict = event.strict;
       text += comment(`klp ${event.harness}, clause catalogue ${event.catalogue}, run ${event.run}`);
     }
-    if (event.type === 'kernel.failed') text += comment(`kernel ${event.kernel}: ${event.failure.kind}: ${event.failure.message}`);
+    if (event.type === 'kernel.failed')
+      text += comment(`kernel ${event.kernel}: ${event.failure.kind}: ${event.failure.message}`);
     return finished ? text + this.#point(finished.result) : text;
   }
 
   end(): string {
     const results = this.#collector.results();
     let text = this.#version();
-    for (const stale of results.staleExpectations) text += comment(`expectation that no longer holds: ${stale}`);
+    for (const stale of results.staleExpectations)
+      text += comment(`expectation that no longer holds: ${stale}`);
     const { fail, deviates, pass } = results.counts.scenarios;
     if (!results.finished) return `${text}Bail out! the run did not finish\n`;
     if (results.interrupted) return `${text}Bail out! the run was interrupted\n`;
@@ -56,7 +58,8 @@ export class TapReporter implements Reporter {
     const { verdict, expected, reason } = result;
     const ok = !isBad(verdict, this.#strict);
     const title = result.title === '' ? '' : `: ${result.title}`;
-    let line = `${ok ? 'ok' : 'not ok'} ${this.#points} - ${escaped(`${result.kernel} / ${result.scenario}${title}`)}`;
+    const description = escaped(`${result.kernel} / ${result.scenario}${title}`);
+    let line = `${ok ? 'ok' : 'not ok'} ${this.#points} - ${description}`;
     if (verdict === 'n/a') line += ` # SKIP ${escaped(reason ?? 'not applicable')}`;
     else if (!ok && expected !== undefined) line += ` # TODO ${escaped(expected)}`;
     // A brace at the end would open a buffered subtest.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * Text that came from a guest is hostile until it has passed through here: it may hold escape sequences, control and
- * direction characters, words a CI system obeys, or a mebibyte without a line break.
+ * Text that came from a guest is hostile until it has passed through here: it may hold escape sequences,
+ * control and direction characters, words a CI system obeys, or a mebibyte without a line break.
  */
 
 /** Characters shown of one line of foreign text. */
 export const lineLimit = 400;
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
-/** Commands that GitHub's and Azure's log viewers obey: `##[` anywhere, `::` where a line may come to begin. */
+/**
+ * Commands that GitHub's and Azure's log viewers obey: `##[` anywhere, `::` where a line may come to begin.
+ */
 const ciCommand = /##(?=\[|vso\[)/g;
 const ciLineCommand = /(?<=^|\s)::/g;
 
@@ -59,8 +61,8 @@ export function fit(text: string, columns: number): string {
 }
 
 /**
- * One printable line: line breaks become spaces, what a terminal or a CI system would obey becomes visible, and at
- * most `limit` characters stay (with a count of what there was).
+ * One printable line: line breaks become spaces, what a terminal or a CI system would obey becomes visible,
+ * and at most `limit` characters stay (with a count of what there was).
  */
 export function clean(text: string, limit = lineLimit): string {
   const head = text.length > limit ? text.slice(0, limit) : text;
@@ -72,7 +74,10 @@ export function clean(text: string, limit = lineLimit): string {
   return head.length === text.length ? printable : `${printable}… (${String(text.length)} characters)`;
 }
 
-/** The lines of a text, each as {@link clean} gives it; at most `max`, then a line that says how many are left out. */
+/**
+ * The lines of a text, each as {@link clean} gives it; at most `max`, then a line that says how many are left
+ * out.
+ */
 export function cleanLines(text: string, max = 12): string[] {
   // The limit keeps a mebibyte of line breaks from becoming a million strings.
   const lines = text.split(/\r?\n/, max + 1);
@@ -80,7 +85,10 @@ export function cleanLines(text: string, max = 12): string[] {
   return lines.length > max ? [...shown, '…'] : shown;
 }
 
-/** Words on lines of at most `columns`, the first after `first`, the others after `rest`. Words are never broken. */
+/**
+ * Words on lines of at most `columns`, the first after `first`, the others after `rest`. Words are never
+ * broken.
+ */
 export function wrap(words: readonly string[], columns: number, first: string, rest: string): string[] {
   const lines: string[] = [];
   let line = first;
@@ -118,18 +126,23 @@ export function naturally(a: string, b: string): number {
 }
 
 /**
- * JSON that any parser takes and that is harmless in a terminal: lone surrogates (which many parsers refuse) become
- * U+FFFD, and control, direction and unassigned characters are escaped. Parses to the same value otherwise.
+ * JSON that any parser takes and that is harmless in a terminal: lone surrogates (which many parsers refuse)
+ * become U+FFFD, and control, direction and unassigned characters are escaped. Parses to the same value
+ * otherwise.
  *
  * @param space as for JSON.stringify
  */
 export function jsonText(value: unknown, space?: number): string {
   const wellFormed = (_key: string, item: unknown): unknown =>
     typeof item === 'string' ? item.replace(/\p{Cs}/gu, '\ufffd') : item;
-  // JSON.stringify has escaped everything below U+0020 already; outside of strings no other character is unprintable.
+  // JSON.stringify has escaped everything below U+0020 already; outside of strings no other character is
+  // unprintable.
   const escape = (char: string): string =>
     char === '\n'
       ? char
-      : Array.from({ length: char.length }, (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+      : Array.from(
+          { length: char.length },
+          (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`,
+        ).join('');
   return JSON.stringify(value, wellFormed, space).replace(unprintable, escape);
 }

@@ -47,8 +47,8 @@ export interface ScenarioOutcome {
 }
 
 /**
- * The clauses of a scenario on one kernel: each judgement, and a clause that the scenario names but never got to judge
- * with the scenario's own verdict when that is error or n/a.
+ * The clauses of a scenario on one kernel: each judgement, and a clause that the scenario names but never got
+ * to judge with the scenario's own verdict when that is error or n/a.
  *
  * @param named     clauses the scenario names
  * @param judgements of its last attempt, in any order; a clause may stand there more than once
@@ -115,7 +115,8 @@ function invalid(problems: readonly string[]): UsageError {
 }
 
 function field(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys') return `unknown field ${issue.keys.map((k) => `"${k}"`).join(', ')}`;
+  if (issue.code === 'unrecognized_keys')
+    return `unknown field ${issue.keys.map((k) => `"${k}"`).join(', ')}`;
   const path = issue.path.map(String).join('.');
   const missing = issue.code !== 'custom' && issue.input === undefined && path !== '';
   return [path && `"${path}"`, missing ? 'is missing' : issue.message].filter(Boolean).join(' ');
@@ -133,9 +134,10 @@ export class Expectations {
   }
 
   /**
-   * The entries because of which a result is expected: one that names the scenario with this verdict, else one for
-   * each clause judged in it that did not pass, where that accounts for the whole verdict. A panic, an oops or a hang
-   * that comes on top of failing clauses is news: only an entry that names the scenario covers it.
+   * The entries because of which a result is expected: one that names the scenario with this verdict, else
+   * one for each clause judged in it that did not pass, where that accounts for the whole verdict. A panic,
+   * an oops or a hang that comes on top of failing clauses is news: only an entry that names the scenario
+   * covers it.
    *
    * @returns none when the result is not expected; a pass or n/a never is
    */
@@ -153,25 +155,32 @@ export class Expectations {
     return covering.length === found.length ? [...new Set(covering)] : [];
   }
 
-  /** The reasons of what {@link covering} finds, for scenario.finished; undefined when the result is not expected. */
+  /**
+   * The reasons of what {@link covering} finds, for scenario.finished; undefined when the result is not
+   * expected.
+   */
   reason(outcome: ScenarioOutcome): string | undefined {
     const covering = this.covering(outcome);
     return covering.length === 0 ? undefined : [...new Set(covering.map((e) => e.reason))].join('; ');
   }
 
   /**
-   * Entries that have expired, that matched nothing of what ran, or whose subject came to something else everywhere. One
-   * whose subject only ever ended in error is kept: nothing was learnt of it.
+   * Entries that have expired, that matched nothing of what ran, or whose subject came to something else
+   * everywhere. One whose subject only ever ended in error is kept: nothing was learnt of it.
    */
   stale(outcomes: readonly ScenarioOutcome[]): readonly StaleExpectation[] {
     return this.#entries.flatMap((e): StaleExpectation[] => {
-      if (this.#expired(e)) return [{ entry: e, why: 'expired', text: `${describe(e)}: expired on ${e.expires} (${e.owner})` }];
+      if (this.#expired(e))
+        return [{ entry: e, why: 'expired', text: `${describe(e)}: expired on ${e.expires} (${e.owner})` }];
       const ran = outcomes.filter((o) => matchesKernel(e, o.kernel));
       const seen =
         e.scenario !== undefined
           ? ran.filter((o) => o.scenario === e.scenario).map((o) => o.verdict)
           : ran.flatMap((o) => o.clauses.filter((c) => c.clause === e.clause).map((c) => c.verdict));
-      if (seen.length === 0) return [{ entry: e, why: 'unmatched', text: `${describe(e)}: nothing that ran matches (${e.owner})` }];
+      if (seen.length === 0)
+        return [
+          { entry: e, why: 'unmatched', text: `${describe(e)}: nothing that ran matches (${e.owner})` },
+        ];
       if (seen.includes(e.verdict) || seen.every((v) => v === 'error')) return [];
       const now = [...new Set(seen)].join(', ');
       return [{ entry: e, why: 'changed', text: `${describe(e)}: now ${now} (${e.owner})` }];

@@ -25,8 +25,8 @@ export interface JournalOptions {
 const durable = (type: EventType): boolean => type === 'scenario.finished' || type.startsWith('run.');
 
 /**
- * Writer of a run's journal: one JSON object a line, only ever appended. Each event goes to the file first, then to
- * the reporters, exactly as a reader of the file would get it.
+ * Writer of a run's journal: one JSON object a line, only ever appended. Each event goes to the file first,
+ * then to the reporters, exactly as a reader of the file would get it.
  */
 export class Journal {
   readonly path: string;
@@ -62,13 +62,20 @@ export class Journal {
   /**
    * Writes one event. On `scenario.finished` and `run.*` it is on the disk when this returns.
    * @returns the event as a reader of the journal gets it
-   * @throws Error when the payload is not what the schema says (a fault of ours); InfrastructureError when it can't be
-   *   written, and then the journal still ends with its last whole line
+   * @throws Error when the payload is not what the schema says (a fault of ours); InfrastructureError when it
+   *   can't be written, and then the journal still ends with its last whole line
    */
   emit<T extends EventType>(type: T, payload: Payload<T>): EventOf<T> {
     if (this.#fd === undefined) throw new Error(`the journal ${this.path} is closed: ${type} came too late`);
     const mono = this.#now();
-    const head = { v: eventVersion, seq: this.#seq, run: this.run, type, mono, wall: this.#wall().toISOString() };
+    const head = {
+      v: eventVersion,
+      seq: this.#seq,
+      run: this.run,
+      type,
+      mono,
+      wall: this.#wall().toISOString(),
+    };
     const line = jsonText({ ...head, ...payload });
     const event = parseEvent(line);
     this.#append(this.#fd, `${line}\n`, durable(type));
@@ -112,12 +119,17 @@ export class Journal {
         // The reader copes with a last line that is cut short.
       }
       const hint = 'free some space, or choose another place with --output';
-      throw new InfrastructureError(`can't write the journal ${this.path}: ${messageOf(cause)}`, { cause, hint });
+      throw new InfrastructureError(`can't write the journal ${this.path}: ${messageOf(cause)}`, {
+        cause,
+        hint,
+      });
     }
     this.#bytes += bytes.length;
   }
 
-  /** A fault in one reporter costs its report, never the run: the report can be made again from the journal. */
+  /**
+   * A fault in one reporter costs its report, never the run: the report can be made again from the journal.
+   */
   #tell(ask: (reporter: Reporter) => string): void {
     for (const output of this.#outputs) {
       try {
@@ -125,7 +137,9 @@ export class Journal {
         if (text !== '') output.write(text);
       } catch (error) {
         this.#outputs.delete(output);
-        this.#problems.push(`reporter ${output.name} failed and was left out from then on: ${messageOf(error)}`);
+        this.#problems.push(
+          `reporter ${output.name} failed and was left out from then on: ${messageOf(error)}`,
+        );
       }
     }
   }
@@ -140,7 +154,8 @@ export interface JournalContent {
 }
 
 /**
- * Reads a journal. A last line that is cut short (the run was killed while writing) is left out and mentioned.
+ * Reads a journal. A last line that is cut short (the run was killed while writing) is left out and
+ * mentioned.
  * @throws UsageError with file and line: can't be read, not an event, another version, or events are missing
  */
 export async function readJournal(path: string): Promise<JournalContent> {
@@ -175,8 +190,18 @@ export async function readJournal(path: string): Promise<JournalContent> {
   }
   const finished = events.at(-1)?.type === 'run.finished';
   const kept = `${events.length} ${events.length === 1 ? 'event' : 'events'} before it`;
-  if (cut) return { events, finished, notice: `${path}:${number}: the last line is cut short: the run was killed; ${kept} were read` };
-  if (!finished) return { events, finished, notice: `${path}: the run did not finish: there is no run.finished at its end` };
+  if (cut)
+    return {
+      events,
+      finished,
+      notice: `${path}:${number}: the last line is cut short: the run was killed; ${kept} were read`,
+    };
+  if (!finished)
+    return {
+      events,
+      finished,
+      notice: `${path}: the run did not finish: there is no run.finished at its end`,
+    };
   return { events, finished };
 }
 
@@ -204,11 +229,16 @@ function readLine(line: string, where: string, previous: KlpEvent | undefined): 
   try {
     event = parseEvent(line);
   } catch (cause) {
-    throw new UsageError(`${where}: not an event of a journal`, { cause, details: messageOf(cause).split('\n') });
+    throw new UsageError(`${where}: not an event of a journal`, {
+      cause,
+      details: messageOf(cause).split('\n'),
+    });
   }
   const expected = previous === undefined ? 0 : previous.seq + 1;
   if (event.seq !== expected) {
-    throw new UsageError(`${where}: event ${event.seq} stands where ${expected} should: the journal is incomplete`);
+    throw new UsageError(
+      `${where}: event ${event.seq} stands where ${expected} should: the journal is incomplete`,
+    );
   }
   if (previous !== undefined && event.run !== previous.run) {
     throw new UsageError(`${where}: event of run ${event.run} in the journal of run ${previous.run}`);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import t from 'tap';
+import { Parser } from 'tap-parser';
+import { UsageError } from '../../harness/errors.js';
+import { parseEvent } from '../../harness/events/schema.js';
+import type { KlpEvent } from '../../harness/events/schema.js';
+import { verdicts } from '../../harness/model/verdict.js';
+import type { Verdict } from '../../harness/model/verdict.js';
+import type { Display } from '../../harness/report/reporter.js';
+import { createReporter, reporterNames } from '../../harness/report/reporters.js';
+import { resultsSchema } from '../../harness/report/results-schema.js';
+import { runArb } from './runs.js';
+import type { GeneratedRun } from './runs.js';
+
+const plain: Display = { colour: false, live: false, columns: 80 };
+
+function report(name: string, events: readonly KlpEvent[], display = plain): string {
+  const reporter = createReporter(name, display);
+  return events.map((event) => reporter.event(event)).join('') + reporter.end();
+}
+
+interface Tally {
+  readonly verdicts: Record<Verdict, number>;
+  readonly expected: number;
+}
+const none = (): Record<Verdict, number> => ({ fail: 0, error: 0, deviates: 0, pass: 0, 'n/a': 0 });
+
+function tally(results: readonly { verdict: Verdict; expected?: string | undefined }[]): Tally {
+  const counts = none();
+  for (const { verdict } of results) counts[verdict] += 1;
+  return { verdicts: counts, expected: results.filter((r) => r.expected !== undefined).length };
+}
+
+/** The counts of the summary's line, and those of the lines of the scenarios, which must be the same. */
+function listTally(text: string): { lines: Record<Verdict, number>; summary: Tally } {
+  const lines = none();
+  for (const [, mark = ''] of text.matchAll(
+    /^(fail|error|deviates|pass|n\/a) +kernel-\d+ scenario-\d+ /gim,
+  )) {
+    lines[mark.toLowerCase() as Verdict] += 1;
+  }
+  const counts = none();
+  let expected = 0;
+  const [, sum = ''] = /^scenarios {2}(.*)$/m.exec(text) ?? [];
+  for (const [, n, verdict, known] of sum.matchAll(
+    /(\d+) (fail|error|deviates|pass|n\/a)(?: \((\d+) expected\))?/g,
+  )) {
+    counts[verdict as Verdict] = Number(n);
+    expected += Number(known ?? 0);
+  }
+  return { lines, summary: { verdicts: counts, expected } };
+}
+
+interface Point {
+  ok: boolean;
+  skip: boolean | string;
+  todo: boolean | string;
+  diag: { verdict?: Verdict; repeat?: string } | null;
+}
+
+interface Complete {
+  failures: { tapError?: unknown }[];
+  bailout: boolean | string;
+  plan: { end: number | null };
+}
+
+/** @throws Error when tap's own parser finds anything that is not TAP, or a YAML block it can't read */
+function tapPoints(text: string): Point[] {
+  const points: Point[] = [];
+  for (const [name, data] of Parser.parse(text, { strict: true }) as [string, unknown][]) {
+    if (name === 'extra' || name === 'child') throw new Error(`${name}: ${JSON.stringify(data)}`);
+    if (name === 'assert') points.push(data as Point);
+    if (name === 'complete') {
+      const { failures, bailout, plan } = data as Complete;
+      const bad = failures.filter((f) => typeof f.tapError === 'string');
+      if (bad.length > 0) throw new Error(JSON.stringify(bad));
+      if (!bailout && plan.end !== points.length)
+        throw new Error(`plan ${String(plan.end)}, ${points.length} points`);
+    }
+  }
+  return points;
+}
+
+// A property needs something that throws, so that fast-check can shrink: node:assert, not tap.
+function sameCounts(run: GeneratedRun): void {
+  const wanted = tally(run.results);
+  const json = resultsSchema.parse(JSON.parse(report('json', run.events)));
+  assert.deepEqual(json.counts.scenarios, wanted.verdicts, 'json');
+  assert.deepEqual(json.counts.expected, wanted.expected, 'json expected');
+  assert.deepEqual(tally(json.scenarios), wanted, 'json scenarios');
+  assert.deepEqual(json.counts.clauses, tally(run.clauses).verdicts, 'json clauses');
+
+  const list = listTally(report('list', run.events));
+  assert.deepEqual(list.lines, wanted.verdicts, 'list lines');
+  assert.deepEqual(list.summary, wanted, 'list summary');
+
+  const points = tapPoints(report('tap', run.events));
+  assert.equal(points.length, run.results.length, 'tap points');
+  for (const [i, { verdict, expected, repeat }] of run.results.entries()) {
+    const point = points[i];
+    assert.ok(point);
+    const ok = verdict === 'pass' || verdict === 'n/a' || (verdict === 'deviates' && !run.strict);
+    assert.equal(point.ok, ok, 'tap ok');
+    assert.equal(Boolean(point.skip), verdict === 'n/a', 'tap skip');
+    assert.equal(Boolean(point.todo), !ok && expected !== undefined, 'tap todo');
+    if (!ok || verdict === 'deviates')
+      assert.deepEqual([point.diag?.verdict, point.diag?.repeat], [verdict, repeat]);
+  }
+}
+
+void t.test('list, tap and json agree on every count of any run', (t) => {
+  fc.assert(fc.property(runArb, sameCounts), { numRuns: 150 });
+  t.pass('for arbitrary runs');
+  t.end();
+});
+
+void t.test('they agree on a run that was killed, too', (t) => {
+  fc.assert(
+    fc.property(runArb, fc.double({ min: 0, max: 1, noNaN: true }), (run, part) => {
+      const events = run.events.slice(0, Math.floor(part * run.events.length));
+      const results = events.filter((e) => e.type === 'scenario.finished');
+      const clauses = events.filter((e) => e.type === 'clause.judged');
+      sameCounts({ events, results, clauses, strict: run.strict && events.length > 0 });
+    }),
+    { numRuns: 100 },
+  );
+  t.pass('for arbitrary beginnings of runs');
+  t.end();
+});
+
+/** Escape sequences that the reporter itself writes. */
+const own = /\r?\x1b\[(?:2K|[0-9]{1,2}m)/g; // eslint-disable-line no-control-regex
+
+void t.test('nothing a guest says reaches the terminal raw', (t) => {
+  const displays = [
+    plain,
+    { colour: true, live: true, columns: 80 },
+    { colour: false, live: true, columns: 20 },
+  ];
+  fc.assert(
+    fc.property(
+      runArb,
+      fc.constantFrom(...displays),
+      fc.constantFrom(...reporterNames),
+      (run, display, name) => {
+        const text = report(name, run.events, display).replace(own, '');
+        const bad = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.exec(text);
+        assert.equal(bad, null, `${name}: ${JSON.stringify(bad?.[0])}`);
+        if (name === 'list') assert.doesNotMatch(text, /^\s*::|##\[|##vso\[/m, 'a command to a CI system');
+      },
+    ),
+    { numRuns: 200 },
+  );
+  t.pass('for arbitrary runs');
+  t.end();
+});
+
+void t.test('every event of a generated run round-trips', (t) => {
+  fc.assert(
+    fc.property(runArb, ({ events }) => {
+      for (const event of events)
+        assert.deepEqual(parseEvent(JSON.stringify(event)), JSON.parse(JSON.stringify(event)));
+    }),
+    { numRuns: 30 },
+  );
+  t.pass('for arbitrary runs');
+  t.end();
+});
+
+void t.test('an unknown reporter', (t) => {
+  for (const name of ['lists', '', 'constructor', '__proto__']) {
+    t.throws(() => createReporter(name, plain), {
+      message: `there is no reporter "${name}"`,
+      hint: 'use one or more of list, tap, json',
+    });
+  }
+  t.throws(() => createReporter('x', plain), UsageError);
+  t.same(reporterNames, ['list', 'tap', 'json']);
+  t.equal(verdicts.length, 5);
+  t.end();
+});
