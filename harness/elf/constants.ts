@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers of the ELF gABI (chapter 4, "Object Files") and of include/uapi/linux/elf.h, under their names there.
+// Numbers of the ELF gABI (chapter 4, "Object Files") and of include/uapi/linux/elf.h, under their names
+// there.
 
 export const ELFCLASS64 = 2;
 export const ELFDATA2LSB = 1;

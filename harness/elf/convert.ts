@@ -12,9 +12,9 @@ export interface KlpTarget {
   /** Position among its namesakes in that object, as `symposOf` counts. */
   readonly sympos: number;
   /**
-   * Whose relocation section gets the references, if not the symbol's own object's. `.klp.rela.vmlinux` is applied
-   * with the patch itself and may name symbols of modules already loaded; `.klp.rela.M` is applied when M comes and
-   * may not name symbols of vmlinux from 5.8 on.
+   * Whose relocation section gets the references, if not the symbol's own object's. `.klp.rela.vmlinux` is
+   * applied with the patch itself and may name symbols of modules already loaded; `.klp.rela.M` is applied
+   * when M comes and may not name symbols of vmlinux from 5.8 on.
    */
   readonly sectionObject?: string;
 }
@@ -38,26 +38,32 @@ export interface Conversion {
   readonly converted: readonly ConvertedSymbol[];
 }
 
-/** Read by the loader's notifiers when the patch module itself comes, or freed after its init: too early for M's. */
-const usedUpEarly = /^(\.init\.|__jump_table$|__tracepoints|\.static_call|\.(alt|para)instructions$|__bug_table$)/;
+/** Freed after the patch module's init, or read once when it is loaded: relocating these later is no use. */
+const usedUpEarly = /^(\.init\.|__jump_table$|__tracepoints|\.static_call_sites$|\.(alt|para)instructions$)/;
 
 /**
  * Turns undefined symbols into livepatch symbols (module-elf-format.txt 2 and 3): renamed to
- * `.klp.sym.<object>.<symbol>,<sympos>` with st_shndx SHN_LIVEPATCH, and every relocation that references one moved
- * into a new section `.klp.rela.<object>.<target section>` flagged SHF_ALLOC, SHF_INFO_LINK and SHF_RELA_LIVEPATCH.
- * Section and symbol indices stay: a `.rela` section that loses all its entries remains, empty. Relocations of
- * sections that are not loaded (debug information) stay too, for the loader never looks at them, and so does
- * `__versions`. Symbols of the map that the module defines, or does not have, are passed over.
+ * `.klp.sym.<object>.<symbol>,<sympos>` with st_shndx SHN_LIVEPATCH, and every relocation that references one
+ * moved into a new section `.klp.rela.<object>.<target section>` flagged SHF_ALLOC, SHF_INFO_LINK and
+ * SHF_RELA_LIVEPATCH. Section and symbol indices stay: a `.rela` section that loses all its entries remains,
+ * empty. Relocations of sections that are not loaded (debug information) stay too, for the loader never looks
+ * at them, and so does `__versions`. Symbols of the map that the module defines, or does not have, are passed
+ * over.
  * @param object a module after modpost (KBUILD_MODPOST_WARN=1)
  * @param resolve by symbol name
- * @throws LivepatchError (`bad-name`) for names the formats cannot hold; (`late-relocation`) for a reference from a
- *   section that the kernel has used up by the time a module's relocations are applied
+ * @throws LivepatchError (`bad-name`) for names the formats cannot hold; (`late-relocation`) for a reference
+ *   from a section that the kernel has used up by the time a module's relocations are applied
  */
 export function convertToLivepatch(object: ElfObject, resolve: ReadonlyMap<string, KlpTarget>): Conversion {
   const chosen = new Map<number, { symbol: ElfSymbol; target: KlpTarget; name: string }>();
   for (const symbol of undefinedSymbols(object)) {
     const target = resolve.get(symbol.name);
-    if (target) chosen.set(symbol.index, { symbol, target, name: formatKlpSymbolName({ ...target, symbol: symbol.name }) });
+    if (target)
+      chosen.set(symbol.index, {
+        symbol,
+        target,
+        name: formatKlpSymbolName({ ...target, symbol: symbol.name }),
+      });
   }
   const edits = new Map<number, SymbolEdit>();
   for (const [index, { name }] of chosen) edits.set(index, { name, shndx: c.SHN_LIVEPATCH });
@@ -99,12 +105,20 @@ export function convertToLivepatch(object: ElfObject, resolve: ReadonlyMap<strin
 
   const converted = [...chosen].map(([index, { symbol, name }]) => {
     const use = uses.get(index);
-    return { index, symbol: symbol.name, name, sections: [...(use?.sections ?? [])], relocations: use?.relocations ?? 0 };
+    return {
+      index,
+      symbol: symbol.name,
+      name,
+      sections: [...(use?.sections ?? [])],
+      relocations: use?.relocations ?? 0,
+    };
   });
   return { object: result, converted };
 }
 
-/** One livepatch relocation section for each object and target section: an earlier conversion's is extended. */
+/**
+ * One livepatch relocation section for each object and target section: an earlier conversion's is extended.
+ */
 function addKlpRelocations(
   object: ElfObject,
   owner: string,
@@ -127,8 +141,9 @@ function addKlpRelocations(
 }
 
 /**
- * Names of the undefined symbols that would keep a module from loading: neither exported by the kernel or a module
- * it depends on, nor weak (kernel/module.c, simplify_symbols). Converted symbols are not undefined any more.
+ * Names of the undefined symbols that would keep a module from loading: neither exported by the kernel or a
+ * module it depends on, nor weak (kernel/module.c, simplify_symbols). Converted symbols are not undefined any
+ * more.
  */
 export function unresolvedSymbols(object: ElfObject, exported: ReadonlySet<string>): string[] {
   return undefinedSymbols(object)

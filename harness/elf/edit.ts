@@ -12,7 +12,10 @@ import {
 } from './object.js';
 import { appendNames } from './strings.js';
 
-/** What may be changed of a section. A new name is added to the section name table; new data sets the size too. */
+/**
+ * What may be changed of a section. A new name is added to the section name table; new data sets the size
+ * too.
+ */
 export type SectionEdit = Partial<Omit<ElfSection, 'offset'>>;
 
 /** What may be changed of a symbol. A new name is added to the symbol table's names. */
@@ -43,7 +46,10 @@ export function withSection(object: ElfObject, index: number, edit: SectionEdit)
   return new ElfObject({ ...partsOf(object), sections: object.sections.with(index, section) });
 }
 
-/** An object with a section added behind the others: its index is the old number of sections. Other indices stay. */
+/**
+ * An object with a section added behind the others: its index is the old number of sections. Other indices
+ * stay.
+ */
 export function appendSection(object: ElfObject, section: NewSection): ElfObject {
   const { named, offset } = addSectionName(object, section.name);
   const added: ElfSection = {
@@ -92,15 +98,25 @@ export function withSymbols(object: ElfObject, edits: ReadonlyMap<number, Symbol
   }
   let result = object;
   if (renamed.length > 0) {
-    const names = appendNames(object.section(link).data, renamed.map(({ name }) => name));
+    const names = appendNames(
+      object.section(link).data,
+      renamed.map(({ name }) => name),
+    );
     renamed.forEach(({ at }, i) => view.setUint32(at, names.offsets[i] ?? 0, true));
     result = withSection(result, link, { data: names.data });
   }
   return withSection(result, symtab, { data });
 }
 
-/** An object with the entries of one SHT_RELA section replaced. @throws ElfError if there is no section at that index */
-export function withRelocations(object: ElfObject, index: number, entries: readonly ElfRelocation[]): ElfObject {
+/**
+ * An object with the entries of one SHT_RELA section replaced. @throws ElfError if there is no section at
+ * that index
+ */
+export function withRelocations(
+  object: ElfObject,
+  index: number,
+  entries: readonly ElfRelocation[],
+): ElfObject {
   return withSection(object, index, { data: encodeRelocations(entries) });
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * The bytes are no relocatable object that can be read (or the object none that can be written). `offset` is the
- * place in the file of the field at fault, `field` its name in the ELF gABI (`sh_name`, `e_shstrndx`, …).
+ * The bytes are no relocatable object that can be read (or the object none that can be written). `offset` is
+ * the place in the file of the field at fault, `field` its name in the ELF gABI (`sh_name`, `e_shstrndx`,
+ * …).
  */
 export class ElfError extends Error {
   readonly offset: number;

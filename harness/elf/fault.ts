@@ -27,9 +27,16 @@ export function setSectionFlags(object: ElfObject, name: string, flags: bigint):
   return editSections(object, name, (result, index) => withSection(result, index, { flags }));
 }
 
-function editSections(object: ElfObject, name: string, edit: (o: ElfObject, index: number) => ElfObject): ElfObject {
-  const indices = [...object.sections.keys()].filter((index) => index > 0 && object.section(index).name === name);
-  if (indices.length === 0) throw new LivepatchError('no-such-section', `the object has no section ${name}`, [name]);
+function editSections(
+  object: ElfObject,
+  name: string,
+  edit: (o: ElfObject, index: number) => ElfObject,
+): ElfObject {
+  const indices = [...object.sections.keys()].filter(
+    (index) => index > 0 && object.section(index).name === name,
+  );
+  if (indices.length === 0)
+    throw new LivepatchError('no-such-section', `the object has no section ${name}`, [name]);
   return indices.reduce(edit, object);
 }
 
@@ -48,17 +55,26 @@ function someSymbol(module: ElfObject): KlpSymbol {
       .filter(({ flagged }) => flagged)
       .flatMap(({ index }) => module.relocations(index).map(({ symbol }) => symbol)),
   );
-  const found = klpSymbols(module).find(({ symbol, marked, parsed }) => marked && parsed && referenced.has(symbol.index));
+  const found = klpSymbols(module).find(
+    ({ symbol, marked, parsed }) => marked && parsed && referenced.has(symbol.index),
+  );
   if (found) return found;
-  throw new LivepatchError('fault-inapplicable', 'the module has no livepatch symbol that a relocation references');
+  throw new LivepatchError(
+    'fault-inapplicable',
+    'the module has no livepatch symbol that a relocation references',
+  );
 }
 
-/** Faults by their identifier, which is never reused: EF-<row of the table of malformed modules in the catalogue>. */
+/**
+ * Faults by their identifier, which is never reused: EF-<row of the table of malformed modules in the
+ * catalogue>.
+ */
 export const faults = {
   'EF-01': {
     title: 'no livepatch field in .modinfo',
     apply: (module) => {
-      if (!isLivepatch(module)) throw new LivepatchError('fault-inapplicable', 'the module has no livepatch field');
+      if (!isLivepatch(module))
+        throw new LivepatchError('fault-inapplicable', 'the module has no livepatch field');
       return withoutModinfo(module, 'livepatch');
     },
   },
@@ -71,7 +87,8 @@ export const faults = {
   },
   'EF-13': {
     title: 'a livepatch symbol that is undefined (SHN_UNDEF) instead of SHN_LIVEPATCH',
-    apply: (module) => withSymbols(module, new Map([[someSymbol(module).symbol.index, { shndx: SHN_UNDEF }]])),
+    apply: (module) =>
+      withSymbols(module, new Map([[someSymbol(module).symbol.index, { shndx: SHN_UNDEF }]])),
   },
   'EF-18': {
     title: 'a livepatch symbol without a position in its name',

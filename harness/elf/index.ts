@@ -26,7 +26,14 @@ export {
   type SectionEdit,
   type SymbolEdit,
 } from './edit.js';
-export { isLivepatch, modinfo, modinfoFields, withModinfo, withoutModinfo, type ModinfoField } from './modinfo.js';
+export {
+  isLivepatch,
+  modinfo,
+  modinfoFields,
+  withModinfo,
+  withoutModinfo,
+  type ModinfoField,
+} from './modinfo.js';
 export {
   formatKlpSectionName,
   formatKlpSymbolName,

@@ -21,28 +21,34 @@ export interface KlpSymbolName {
 
 /**
  * Longest names the kernel can take, in characters: of objects (`%55[^.]`: MODULE_NAME_LEN - 1); of a whole
- * `.klp.sym.` name (KSYM_NAME_LEN - 1: 127 up to 6.0, 511 from 6.1 on). kernel/livepatch/core.c, klp_resolve_symbols.
+ * `.klp.sym.` name (KSYM_NAME_LEN - 1: 127 up to 6.0, 511 from 6.1 on). kernel/livepatch/core.c,
+ * klp_resolve_symbols.
  */
 export const klpNameLimits = { object: 55, symbolBefore61: 127, symbol: 511 } as const;
 
-/** The parts of a livepatch relocation section's name, or undefined for a name of another or a broken form. */
+/**
+ * The parts of a livepatch relocation section's name, or undefined for a name of another or a broken form.
+ */
 export function parseKlpSectionName(name: string): KlpSectionName | undefined {
   const [, object, section] = /^\.klp\.rela\.([^.]+)\.(.+)$/s.exec(name) ?? [];
   return object === undefined || section === undefined ? undefined : { object, section };
 }
 
 /**
- * The name of a livepatch relocation section, in the form that real tools emit: `section` is the target's own name,
- * its dot included, so that `.klp.rela.vmlinux..text.f` has two.
+ * The name of a livepatch relocation section, in the form that real tools emit: `section` is the target's own
+ * name, its dot included, so that `.klp.rela.vmlinux..text.f` has two.
  * @throws LivepatchError (`bad-name`) for an object no kernel would find
  */
 export function formatKlpSectionName({ object, section }: KlpSectionName): string {
   checkObject(object);
-  if (section === '') throw new LivepatchError('bad-name', 'a livepatch relocation section needs a target', [section]);
+  if (section === '')
+    throw new LivepatchError('bad-name', 'a livepatch relocation section needs a target', [section]);
   return `.klp.rela.${object}.${section}`;
 }
 
-/** Whether a parsed name means a section: the format document's own example leaves the target's first dot out. */
+/**
+ * Whether a parsed name means a section: the format document's own example leaves the target's first dot out.
+ */
 export function namesSection(parsed: KlpSectionName, target: string): boolean {
   return parsed.section === target || `.${parsed.section}` === target;
 }
@@ -65,21 +71,27 @@ export function parseKlpSymbolName(name: string): KlpSymbolName | undefined {
 export function formatKlpSymbolName({ object, symbol, sympos }: KlpSymbolName): string {
   checkObject(object);
   if (symbol === '' || symbol.includes(',')) {
-    throw new LivepatchError('bad-name', `'${symbol}' cannot be the symbol of a livepatch symbol's name`, [symbol]);
+    throw new LivepatchError('bad-name', `'${symbol}' cannot be the symbol of a livepatch symbol's name`, [
+      symbol,
+    ]);
   }
   if (!Number.isSafeInteger(sympos) || sympos < 0) {
     throw new LivepatchError('bad-name', `${sympos} is no position for symbol ${symbol}`, [symbol]);
   }
   const name = `.klp.sym.${object}.${symbol},${sympos}`;
   if (name.length > klpNameLimits.symbol) {
-    throw new LivepatchError('bad-name', `${name} is longer than ${klpNameLimits.symbol} characters`, [symbol]);
+    throw new LivepatchError('bad-name', `${name} is longer than ${klpNameLimits.symbol} characters`, [
+      symbol,
+    ]);
   }
   return name;
 }
 
 function checkObject(object: string): void {
   if (object === '' || object.includes('.') || object.length > klpNameLimits.object) {
-    throw new LivepatchError('bad-name', `'${object}' is no object name (1 to 55 characters without a dot)`, [object]);
+    throw new LivepatchError('bad-name', `'${object}' is no object name (1 to 55 characters without a dot)`, [
+      object,
+    ]);
   }
 }
 
@@ -117,6 +129,10 @@ export interface KlpSymbol {
 /** The livepatch symbols of a module: those that are marked as such, and those named as such. */
 export function klpSymbols(object: ElfObject): KlpSymbol[] {
   return object.symbols
-    .map((symbol) => ({ symbol, marked: symbol.shndx === SHN_LIVEPATCH, parsed: parseKlpSymbolName(symbol.name) }))
+    .map((symbol) => ({
+      symbol,
+      marked: symbol.shndx === SHN_LIVEPATCH,
+      parsed: parseKlpSymbolName(symbol.name),
+    }))
     .filter(({ symbol, marked }) => marked || symbol.name.startsWith('.klp.sym.'));
 }

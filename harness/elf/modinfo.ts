@@ -12,8 +12,8 @@ export interface ModinfoField {
 }
 
 /**
- * The fields of the first .modinfo section in their order; strings without `=` are passed over, as the kernel does
- * (kernel/module.c, get_modinfo). None if there is no such section.
+ * The fields of the first .modinfo section in their order; strings without `=` are passed over, as the kernel
+ * does (kernel/module.c, get_modinfo). None if there is no such section.
  */
 export function modinfoFields(object: ElfObject): ModinfoField[] {
   const index = modinfoIndex(object);
@@ -28,19 +28,25 @@ export function modinfoFields(object: ElfObject): ModinfoField[] {
   return fields;
 }
 
-/** The value of a field such as `depends`, `vermagic`, `livepatch` or `name`: the first, where there are several. */
+/**
+ * The value of a field such as `depends`, `vermagic`, `livepatch` or `name`: the first, where there are
+ * several.
+ */
 export function modinfo(object: ElfObject, key: string): string | undefined {
   return modinfoFields(object).find((field) => field.key === key)?.value;
 }
 
-/** Whether the module has the `livepatch` field (module-elf-format.txt 1); its value does not matter to the kernel. */
+/**
+ * Whether the module has the `livepatch` field (module-elf-format.txt 1); its value does not matter to the
+ * kernel.
+ */
 export function isLivepatch(object: ElfObject): boolean {
   return modinfo(object, 'livepatch') !== undefined;
 }
 
 /**
- * A module without a field. Its bytes become zero, which every reader of .modinfo skips, so that the other fields
- * and the symbols that point at them stay where they are.
+ * A module without a field. Its bytes become zero, which every reader of .modinfo skips, so that the other
+ * fields and the symbols that point at them stay where they are.
  */
 export function withoutModinfo(object: ElfObject, key: string): ElfObject {
   const index = modinfoIndex(object);
@@ -57,7 +63,8 @@ export function withoutModinfo(object: ElfObject, key: string): ElfObject {
  */
 export function withModinfo(object: ElfObject, key: string, value: string): ElfObject {
   const index = modinfoIndex(object);
-  if (index === undefined) throw new LivepatchError('no-such-section', 'the object has no .modinfo section', ['.modinfo']);
+  if (index === undefined)
+    throw new LivepatchError('no-such-section', 'the object has no .modinfo section', ['.modinfo']);
   const cleared = withoutModinfo(object, key);
   const old = cleared.section(index).data;
   const lead = old.length > 0 && old[old.length - 1] !== 0 ? '\0' : '';

@@ -23,7 +23,10 @@ export interface ElfHeader {
   readonly shstrndx: number;
 }
 
-/** A section with its header (gABI, "Sections"). 64-bit fields are bigint, except those that count bytes of the file. */
+/**
+ * A section with its header (gABI, "Sections"). 64-bit fields are bigint, except those that count bytes of
+ * the file.
+ */
 export interface ElfSection {
   readonly name: string;
   /** sh_name: where the name is in the section name table. */
@@ -79,15 +82,18 @@ export interface ElfParts {
   /** In the order of the section header table; the first is the null section. */
   readonly sections: readonly ElfSection[];
   readonly padding: readonly ElfPadding[];
-  /** What follows the last section and header table: a module's signature, or nothing. It stays at the file's end. */
+  /**
+   * What follows the last section and header table, and stays at the file's end: nothing, or a module's
+   * signature. A signature is wrong after any change, and the kernel refuses a module with a wrong one.
+   */
   readonly trailer: Uint8Array;
 }
 
 /**
- * A relocatable object: ELF64, little-endian, x86-64 or AArch64, read by `readObject`, never modified.
- * The sections' bytes are the only truth: symbols and relocations are decoded from them on first use.
- * Like the module loader it reads entries of 24 bytes whatever sh_entsize says, ignores what is left over at the
- * end, and takes the first of several symbol tables.
+ * A relocatable object: ELF64, little-endian, x86-64 or AArch64, read by `readObject`, never modified. The
+ * sections' bytes are the only truth: symbols and relocations are decoded from them on first use. Like the
+ * module loader it reads entries of 24 bytes whatever sh_entsize says, ignores what is left over at the end,
+ * and takes the first of several symbol tables.
  */
 export class ElfObject implements ElfParts {
   readonly header: ElfHeader;
@@ -153,7 +159,11 @@ function decodeSymbols(object: ElfObject): readonly ElfSymbol[] {
   const { data, link, offset = 0 } = object.section(symtab);
   const strtab = object.sections[link];
   if (strtab?.type !== c.SHT_STRTAB) {
-    throw new ElfError(offset, 'sh_link', `the symbol table's names are in section ${link}, which is no string table`);
+    throw new ElfError(
+      offset,
+      'sh_link',
+      `the symbol table's names are in section ${link}, which is no string table`,
+    );
   }
   const names = new StringTable(strtab.data);
   const view = viewOf(data);

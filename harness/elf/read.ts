@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: MIT
 import * as c from './constants.js';
 import { ElfError } from './errors.js';
-import { ElfObject, hasFileData, viewOf, type ElfHeader, type ElfPadding, type ElfSection } from './object.js';
+import {
+  ElfObject,
+  hasFileData,
+  viewOf,
+  type ElfHeader,
+  type ElfPadding,
+  type ElfSection,
+} from './object.js';
 import { StringTable } from './strings.js';
 
 /**
  * Reads a relocatable object or kernel module (ELF64, little-endian, ET_REL, x86-64 or AArch64).
  * @param bytes the whole file; copied, so it may change afterwards
  * @throws ElfError for anything else, and for headers or names that lead outside the file or into one another
- *   (gABI, "Sections": "Sections in a file may not overlap"); time and memory stay proportional to the file's length
+ *   (gABI, "Sections": "Sections in a file may not overlap"); time and memory stay proportional to the file's
+ *   length
  */
 export function readObject(bytes: Uint8Array): ElfObject {
   const file = new Uint8Array(bytes);
@@ -17,10 +25,15 @@ export function readObject(bytes: Uint8Array): ElfObject {
   const sections = nameSections(raw, header, shoff);
   const { padding, end } = findPadding(file, sections, shoff);
   const object = new ElfObject({ header, sections, padding, trailer: file.subarray(end) });
-  // The one part that is decoded later and can fail is decoded now, so that a read object has no surprises left.
+  // The one part that is decoded later and can fail is decoded now, so that a read object has no surprises
+  // left.
   const { symtab } = object;
   if (symtab !== undefined && object.symbols.length === 0) {
-    throw new ElfError(shoff + symtab * c.SHDR_SIZE + 32, 'sh_size', 'a symbol table without its null symbol');
+    throw new ElfError(
+      shoff + symtab * c.SHDR_SIZE + 32,
+      'sh_size',
+      'a symbol table without its null symbol',
+    );
   }
   return object;
 }
@@ -30,22 +43,45 @@ function readHeader(file: Uint8Array): { header: ElfHeader; shnum: number; shoff
     throw new ElfError(0, 'e_ident', `a file of ${file.length} bytes has no room for an ELF header`);
   }
   const view = viewOf(file);
-  const must = (offset: number, field: string, found: number, wanted: readonly number[], meaning: string): number => {
-    if (!wanted.includes(found)) throw new ElfError(offset, field, `${found}, not ${wanted.join(' or ')} (${meaning})`);
+  const must = (
+    offset: number,
+    field: string,
+    found: number,
+    wanted: readonly number[],
+    meaning: string,
+  ): number => {
+    if (!wanted.includes(found))
+      throw new ElfError(offset, field, `${found}, not ${wanted.join(' or ')} (${meaning})`);
     return found;
   };
   must(0, 'e_ident', view.getUint32(0, false), [0x7f454c46], 'the magic number of ELF');
   must(4, 'e_ident[EI_CLASS]', view.getUint8(4), [c.ELFCLASS64], 'ELFCLASS64');
   must(5, 'e_ident[EI_DATA]', view.getUint8(5), [c.ELFDATA2LSB], 'little-endian');
   const type = must(16, 'e_type', view.getUint16(16, true), [c.ET_REL], 'ET_REL');
-  const machine = must(18, 'e_machine', view.getUint16(18, true), [c.EM_X86_64, c.EM_AARCH64], 'x86-64, AArch64');
-  const shentsize = must(58, 'e_shentsize', view.getUint16(58, true), [c.SHDR_SIZE], 'the size of Elf64_Shdr');
+  const machine = must(
+    18,
+    'e_machine',
+    view.getUint16(18, true),
+    [c.EM_X86_64, c.EM_AARCH64],
+    'x86-64, AArch64',
+  );
+  const shentsize = must(
+    58,
+    'e_shentsize',
+    view.getUint16(58, true),
+    [c.SHDR_SIZE],
+    'the size of Elf64_Shdr',
+  );
   const shnum = view.getUint16(60, true);
   const shstrndx = view.getUint16(62, true);
   const shoff = fileNumber(view, 40, 'e_shoff');
   if (shnum === 0) throw new ElfError(60, 'e_shnum', 'no sections (or more than an Elf64_Ehdr can count)');
   if (shoff + shnum * c.SHDR_SIZE > file.length) {
-    throw new ElfError(40, 'e_shoff', `${shnum} section headers from ${shoff} end outside the file's ${file.length} bytes`);
+    throw new ElfError(
+      40,
+      'e_shoff',
+      `${shnum} section headers from ${shoff} end outside the file's ${file.length} bytes`,
+    );
   }
   const header: ElfHeader = {
     ident: file.subarray(0, 16),
@@ -119,7 +155,11 @@ function findPadding(
   shoff: number,
 ): { padding: ElfPadding[]; end: number } {
   const parts = sections
-    .map(({ offset = 0, data }, i) => ({ from: offset, to: offset + data.length, header: shoff + i * c.SHDR_SIZE + 24 }))
+    .map(({ offset = 0, data }, i) => ({
+      from: offset,
+      to: offset + data.length,
+      header: shoff + i * c.SHDR_SIZE + 24,
+    }))
     .filter(({ from, to }) => to > from);
   parts.push({ from: shoff, to: shoff + sections.length * c.SHDR_SIZE, header: 40 });
   parts.sort((a, b) => a.from - b.from);
@@ -140,6 +180,7 @@ function findPadding(
 /** A 64-bit field that counts bytes. */
 function fileNumber(view: DataView, at: number, field: string): number {
   const value = view.getBigUint64(at, true);
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ElfError(at, field, `0x${value.toString(16)} is beyond any file`);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new ElfError(at, field, `0x${value.toString(16)} is beyond any file`);
   return Number(value);
 }

@@ -3,7 +3,8 @@
 /** Bytes as text, one character for one byte, so that no name is altered by decoding it. */
 export function bytesToText(bytes: Uint8Array): string {
   let text = '';
-  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  for (let at = 0; at < bytes.length; at += 8192)
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   return text;
 }
 
@@ -19,8 +20,8 @@ export function textToBytes(text: string): Uint8Array {
 }
 
 /**
- * A string table section (ELF gABI, "String Table"). The text is decoded once and names are slices of it, and the
- * terminators are found once: a hostile table of overlapping names costs no more than an honest one.
+ * A string table section (ELF gABI, "String Table"). The text is decoded once and names are slices of it, and
+ * the terminators are found once: a hostile table of overlapping names costs no more than an honest one.
  */
 export class StringTable {
   readonly size: number;
@@ -33,7 +34,10 @@ export class StringTable {
     for (let end = data.indexOf(0); end >= 0; end = data.indexOf(0, end + 1)) this.#ends.push(end);
   }
 
-  /** The name at an offset; undefined if it begins or runs on outside the table. Index 0 is always the empty name. */
+  /**
+   * The name at an offset; undefined if it begins or runs on outside the table. Index 0 is always the empty
+   * name.
+   */
   at(offset: number): string | undefined {
     if (offset === 0 && this.size === 0) return '';
     let low = 0;
@@ -49,10 +53,13 @@ export class StringTable {
 }
 
 /**
- * A string table with names added at its end: those already in it keep their offsets.
- * `offsets` has the place of each name, in the order given. Throws RangeError for a name with a NUL or a wide character.
+ * A string table with names added at its end: those already in it keep their offsets. `offsets` has the place
+ * of each name, in the order given. Throws RangeError for a name with a NUL or a wide character.
  */
-export function appendNames(data: Uint8Array, names: readonly string[]): { data: Uint8Array; offsets: number[] } {
+export function appendNames(
+  data: Uint8Array,
+  names: readonly string[],
+): { data: Uint8Array; offsets: number[] } {
   const missing = names.find((name) => name.includes('\0'));
   if (missing !== undefined) throw new RangeError(`a name cannot hold a NUL: ${JSON.stringify(missing)}`);
   // Offset 0 must stay the empty name, and the last name there may lack its terminator.

@@ -11,10 +11,11 @@ export interface KallsymsEntry {
 
 /**
  * The sympos of a symbol: 0 if its object has one of that name, else its place among them, from 1
- * (module-elf-format.txt 3.3.2 [D]; kernel/livepatch/core.c, klp_find_callback). Namesakes are counted within the
- * object only, functions and data alike, in the order of kallsyms: that of addresses in vmlinux, that of the symbol
- * table in a module. Entries without a module are those of vmlinux.
- * @param entries in the order of /proc/kallsyms, addresses not hidden (kptr_restrict) if namesakes are to be told apart
+ * (module-elf-format.txt 3.3.2 [D]; kernel/livepatch/core.c, klp_find_callback). Namesakes are counted within
+ * the object only, functions and data alike, in the order of kallsyms: that of addresses in vmlinux, that of
+ * the symbol table in a module. Entries without a module are those of vmlinux.
+ * @param entries in the order of /proc/kallsyms, addresses not hidden (kptr_restrict) if namesakes are to be
+ *   told apart
  * @param object `vmlinux` or a module's name
  * @param address which of several is meant
  * @throws LivepatchError (`sympos-missing`, `sympos-ambiguous`)

@@ -7,17 +7,21 @@ import { viewOf, type ElfParts, type ElfSection } from './object.js';
 const LARGEST_ALIGNMENT = 4096;
 
 /**
- * The bytes of an object. What was read and not changed stays where it was, so that an unmodified object becomes the
- * very bytes it was read from; sections without a place (new ones, and those that grew) follow behind, aligned, then
- * the section header table if its place is gone too, then the trailer. Rooms that were left are zero.
+ * The bytes of an object. What was read and not changed stays where it was, so that an unmodified object
+ * becomes the very bytes it was read from; sections without a place (new ones, and those that grew) follow
+ * behind, aligned, then the section header table if its place is gone too, then the trailer. Rooms that were
+ * left are zero.
  * @throws ElfError for more sections than e_shnum can count (gABI, "ELF Header": below SHN_LORESERVE)
  */
 export function writeObject(object: ElfParts): Uint8Array {
   const { header, sections, padding, trailer } = object;
-  if (sections.length >= c.SHN_LORESERVE) throw new ElfError(60, 'e_shnum', `${sections.length} sections are too many`);
+  if (sections.length >= c.SHN_LORESERVE)
+    throw new ElfError(60, 'e_shnum', `${sections.length} sections are too many`);
   const tableSize = sections.length * c.SHDR_SIZE;
 
-  const ends = sections.map(({ offset, data }) => (data.length > 0 && offset !== undefined ? offset + data.length : 0));
+  const ends = sections.map(({ offset, data }) =>
+    data.length > 0 && offset !== undefined ? offset + data.length : 0,
+  );
   ends.push(c.EHDR_SIZE, ...padding.map(({ offset, data }) => offset + data.length));
   if (header.shoff !== undefined) ends.push(header.shoff + tableSize);
   let end = ends.reduce((a, b) => Math.max(a, b));

@@ -40,7 +40,13 @@ export function buildObject(options: {
   tableFirst?: boolean;
   trailer?: Uint8Array;
 }): Uint8Array {
-  const { machine = 62, sections = [], symbols = [], tableFirst = false, trailer = new Uint8Array() } = options;
+  const {
+    machine = 62,
+    sections = [],
+    symbols = [],
+    tableFirst = false,
+    trailer = new Uint8Array(),
+  } = options;
   const none = new Uint8Array();
   const strtab = names(symbols.map(({ name }) => name));
   const symtab = Buffer.alloc(24 * (symbols.length + 1));
@@ -147,12 +153,24 @@ export function handmadeModule(livepatch = true): Uint8Array {
   const undefinedSymbol = (name: string, info = 0x10): BuiltSymbol => ({ name, info, shndx: 0, value: 0n });
   return buildObject({
     sections: [
-      section('.modinfo', 1, Buffer.from(`license=GPL\0${livepatch ? 'livepatch=Y\0' : ''}\0depends=\0name=lp\0`), 2n),
+      section(
+        '.modinfo',
+        1,
+        Buffer.from(`license=GPL\0${livepatch ? 'livepatch=Y\0' : ''}\0depends=\0name=lp\0`),
+        2n,
+      ),
       section('.text', 1, text, 6n),
       section(
         '.rela.text',
         4,
-        rela([reference(1, 1n), reference(2, 9n), reference(4, 17n), reference(3, 25n), reference(2, 33n), reference(6, 41n)]),
+        rela([
+          reference(1, 1n),
+          reference(2, 9n),
+          reference(4, 17n),
+          reference(3, 25n),
+          reference(2, 33n),
+          reference(6, 41n),
+        ]),
         0x40n,
         5,
       ),
@@ -174,13 +192,19 @@ export function handmadeModule(livepatch = true): Uint8Array {
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
 /** Names as any tool might write them: bytes, but no NUL. */
-const name = fc.string({ unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 20 });
+const name = fc.string({
+  unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+  maxLength: 20,
+});
 
 const anySection: fc.Arbitrary<BuiltSection> = fc.record({
   name,
   type: fc.constantFrom(0, 1, 4, 7, 8, 9, 0x6fffff00),
   data: bytes(100),
-  gap: fc.oneof(bytes(9), fc.nat(9).map((n) => new Uint8Array(n))),
+  gap: fc.oneof(
+    bytes(9),
+    fc.nat(9).map((n) => new Uint8Array(n)),
+  ),
   flags: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   link: fc.nat(),
   info: fc.nat(),
@@ -194,7 +218,10 @@ const anySymbol: fc.Arbitrary<BuiltSymbol> = fc.record({
   value: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
 });
 
-/** Readable objects of every shape: junk between sections, the header table at either end, trailers, odd fields. */
+/**
+ * Readable objects of every shape: junk between sections, the header table at either end, trailers, odd
+ * fields.
+ */
 export const anyObject: fc.Arbitrary<Uint8Array> = fc
   .record({
     machine: fc.constantFrom(62, 183),

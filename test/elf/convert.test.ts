@@ -48,7 +48,13 @@ void t.test('symbols are renamed, relocations moved, indices kept', (t) => {
       sections: ['.klp.rela.vmlinux..text'],
       relocations: 1,
     },
-    { index: 4, symbol: 'of_module', name: '.klp.sym.m.of_module,0', sections: ['.klp.rela.m..text'], relocations: 1 },
+    {
+      index: 4,
+      symbol: 'of_module',
+      name: '.klp.sym.m.of_module,0',
+      sections: ['.klp.rela.m..text'],
+      relocations: 1,
+    },
   ]);
   const after = converted();
   t.strictSame(
@@ -63,15 +69,37 @@ void t.test('symbols are renamed, relocations moved, indices kept', (t) => {
       ['replacement', 5, 0x12],
     ],
   );
-  const placed = (index: number) => after.relocations(index).map(({ symbol, offset }) => [symbol, Number(offset)]);
-  t.strictSame(placed(6), [[1, 1], [6, 41]], '.rela.text keeps what the loader can resolve');
+  const placed = (index: number) =>
+    after.relocations(index).map(({ symbol, offset }) => [symbol, Number(offset)]);
+  t.strictSame(
+    placed(6),
+    [
+      [1, 1],
+      [6, 41],
+    ],
+    '.rela.text keeps what the loader can resolve',
+  );
   t.strictSame(placed(8), [[6, 8]], '.rela.data too');
   t.strictSame(placed(10), [[2, 0]], 'the loader never applies relocations of debug information');
-  t.strictSame(placed(11), [[2, 9], [3, 25], [2, 33]], '.klp.rela.vmlinux..text, in the old order');
+  t.strictSame(
+    placed(11),
+    [
+      [2, 9],
+      [3, 25],
+      [2, 33],
+    ],
+    '.klp.rela.vmlinux..text, in the old order',
+  );
   t.strictSame(placed(12), [[4, 17]], '.klp.rela.m..text');
   t.strictSame(placed(13), [[2, 0]], '.klp.rela.vmlinux..data');
   t.strictSame(
-    klpSections(after).map(({ index, section, flagged, parsed }) => [index, section.info, section.flags, flagged, parsed]),
+    klpSections(after).map(({ index, section, flagged, parsed }) => [
+      index,
+      section.info,
+      section.flags,
+      flagged,
+      parsed,
+    ]),
     [
       [11, 5, 0x100042n, true, { object: 'vmlinux', section: '.text' }],
       [12, 5, 0x100042n, true, { object: 'm', section: '.text' }],
@@ -91,7 +119,10 @@ void t.test('symbols are renamed, relocations moved, indices kept', (t) => {
 });
 
 void t.test('converting twice extends the sections of the first time', (t) => {
-  const first = convertToLivepatch(readObject(handmadeModule()), new Map([['hidden', { object: 'vmlinux', sympos: 0 }]]));
+  const first = convertToLivepatch(
+    readObject(handmadeModule()),
+    new Map([['hidden', { object: 'vmlinux', sympos: 0 }]]),
+  );
   const second = convertToLivepatch(first.object, resolve);
   t.strictSame(
     second.converted.map(({ symbol }) => symbol),
@@ -185,6 +216,9 @@ void t.test('sections are renamed and reflagged by name', (t) => {
     kind: 'no-such-section',
     message: 'the object has no section .none',
   });
-  t.throws(() => readObject(writeObject(withSection(object, 5, { nameOffset: 9999 }))), { name: 'ElfError', field: 'sh_name' });
+  t.throws(() => readObject(writeObject(withSection(object, 5, { nameOffset: 9999 }))), {
+    name: 'ElfError',
+    field: 'sh_name',
+  });
   t.end();
 });

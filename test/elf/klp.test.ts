@@ -26,10 +26,15 @@ void t.test('section names: what is formatted is parsed', (t) => {
 
 void t.test('symbol names: what is formatted is parsed', (t) => {
   fc.assert(
-    fc.property(object, fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.$]{0,120}$/), fc.nat(), (object, symbol, sympos) => {
-      const parsed = parseKlpSymbolName(formatKlpSymbolName({ object, symbol, sympos }));
-      assert.deepEqual(parsed, { object, symbol, sympos });
-    }),
+    fc.property(
+      object,
+      fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.$]{0,120}$/),
+      fc.nat(),
+      (object, symbol, sympos) => {
+        const parsed = parseKlpSymbolName(formatKlpSymbolName({ object, symbol, sympos }));
+        assert.deepEqual(parsed, { object, symbol, sympos });
+      },
+    ),
     { seed: 414 },
   );
   t.end();
@@ -40,7 +45,11 @@ void t.test('examples of the format document', (t) => {
     object: 'ext4',
     section: 'text.ext4_attr_store',
   });
-  t.strictSame(parseKlpSymbolName('.klp.sym.vmlinux.snprintf,0'), { object: 'vmlinux', symbol: 'snprintf', sympos: 0 });
+  t.strictSame(parseKlpSymbolName('.klp.sym.vmlinux.snprintf,0'), {
+    object: 'vmlinux',
+    symbol: 'snprintf',
+    sympos: 0,
+  });
   t.strictSame(parseKlpSymbolName('.klp.sym.btrfs.can_modify_feature.isra.3,0'), {
     object: 'btrfs',
     symbol: 'can_modify_feature.isra.3',
@@ -54,7 +63,14 @@ void t.test('examples of the format document', (t) => {
 });
 
 void t.test('broken names', (t) => {
-  for (const name of ['.klp.rela..text', '.klp.rela.vmlinux', '.klp.rela.vmlinux.', '.klp.rel.vmlinux..text', '.rela.text', '']) {
+  for (const name of [
+    '.klp.rela..text',
+    '.klp.rela.vmlinux',
+    '.klp.rela.vmlinux.',
+    '.klp.rel.vmlinux..text',
+    '.rela.text',
+    '',
+  ]) {
     t.equal(parseKlpSectionName(name), undefined, name);
   }
   for (const name of [

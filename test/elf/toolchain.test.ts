@@ -18,7 +18,10 @@ import {
 } from '../../harness/elf/index.js';
 import { host, tryHost } from '../../harness/host.js';
 
-/** Shaped like a livepatch module: references in code and in data, static functions, modinfo, sections by function. */
+/**
+ * Shaped like a livepatch module: references in code and in data, static functions, modinfo, sections by
+ * function.
+ */
 const source = `
 #define MODINFO(name, text) \\
   static const char name[] __attribute__((used, section(".modinfo"), aligned(1))) = text
@@ -55,29 +58,41 @@ interface Listing {
   readonly relocations: string[];
 }
 
+const sectionLine = new RegExp(
+  String.raw`^ *\[ *(\d+)\] (.*?) +(?:[A-Z_]+|[0-9a-f]+: <unknown>) +[0-9a-f]{16} ([0-9a-f]{6}) ` +
+    String.raw`([0-9a-f]{6}) ([0-9a-f]{2}) +(\w*) +(\d+) +(\d+) +(\d+)$`,
+);
+
 /** What readelf says: sections, symbols and relocations, each as `field field …` lines in our own order. */
 async function readelf(path: string): Promise<Listing> {
   const run = async (...options: string[]): Promise<string[]> => {
-    const { exitCode, stdout, stderr } = await tryHost('readelf', ['-W', ...options, path], { timeout: 60_000 });
+    const { exitCode, stdout, stderr } = await tryHost('readelf', ['-W', ...options, path], {
+      timeout: 60_000,
+    });
     t.equal(exitCode, 0, `readelf ${options.join(' ')}`);
     t.equal(stderr, '', `readelf ${options.join(' ')} has nothing to complain of`);
     return stdout.split('\n');
   };
   const sections = (await run('--sections'))
-    .map((line) =>
-      /^ *\[ *(\d+)\] (.*?) +(?:[A-Z_]+|[0-9a-f]+: <unknown>) +[0-9a-f]{16} ([0-9a-f]{6}) ([0-9a-f]{6}) ([0-9a-f]{2}) +(\w*) +(\d+) +(\d+) +(\d+)$/.exec(line),
-    )
+    .map((line) => sectionLine.exec(line))
     .filter((match) => match !== null)
     .filter(([, index]) => index !== '0')
     .map(([, index, name, offset, size, entsize, flags, link, info, align]) =>
       [index, name, offset, size, entsize, flags, link, info, align].join(' '),
     );
   const symbols = (await run('--symbols'))
-    .map((line) => /^ *(\d+): ([0-9a-f]{16}) +(\w+) +\w+ +(\w+) +\w+ +(OS \[0x\w+\]|\w+)(?: +(\S+))?(?: .*)?$/.exec(line))
+    .map((line) =>
+      /^ *(\d+): ([0-9a-f]{16}) +(\w+) +\w+ +(\w+) +\w+ +(OS \[0x\w+\]|\w+)(?: +(\S+))?(?: .*)?$/.exec(line),
+    )
     .filter((match) => match !== null)
-    .map(([, index, value, size, bind, shndx, name]) => [index, value, Number(size), bind, shndx, name ?? ''].join(' '));
+    .map(([, index, value, size, bind, shndx, name]) =>
+      [index, value, Number(size), bind, shndx, name ?? ''].join(' '),
+    );
   const relocations = (await run('--relocs'))
-    .map((line) => /^([0-9a-f]{16}) +([0-9a-f]{16}) +R_/.exec(line) ?? /^Relocation section '(.*)' at/.exec(line))
+    .map(
+      (line) =>
+        /^([0-9a-f]{16}) +([0-9a-f]{16}) +R_/.exec(line) ?? /^Relocation section '(.*)' at/.exec(line),
+    )
     .filter((match) => match !== null)
     .map(([, first, second]) => [first, second].join(' ').trim());
   return { sections, symbols, relocations };
@@ -96,18 +111,37 @@ function listing(object: ElfObject): Listing {
     sections: object.sections
       .map((s, i) => {
         const flags = letters.map(([bit, letter]) => ((s.flags & bit) === 0n ? '' : letter)).join('');
-        return [i, s.name, hex(s.offset ?? 0, 6), hex(s.size, 6), hex(s.entsize, 2), flags, s.link, s.info, s.align].join(' ');
+        return [
+          i,
+          s.name,
+          hex(s.offset ?? 0, 6),
+          hex(s.size, 6),
+          hex(s.entsize, 2),
+          flags,
+          s.link,
+          s.info,
+          s.align,
+        ].join(' ');
       })
       .slice(1),
     symbols: object.symbols.map((s) => {
       // A section's symbol has no name of its own; readelf shows the section's.
       const name = s.type === 3 ? (object.sections[s.shndx]?.name ?? '') : s.name;
-      return [s.index, hex(s.value, 16), Number(s.size), binds[s.bind], places[s.shndx] ?? s.shndx, name].join(' ');
+      return [
+        s.index,
+        hex(s.value, 16),
+        Number(s.size),
+        binds[s.bind],
+        places[s.shndx] ?? s.shndx,
+        name,
+      ].join(' ');
     }),
     relocations: object.sections.flatMap((section, i) => {
       const entries = object.relocations(i);
       if (entries.length === 0) return [];
-      const lines = entries.map((r) => `${hex(r.offset, 16)} ${hex((BigInt(r.symbol) << 32n) | BigInt(r.type), 16)}`);
+      const lines = entries.map(
+        (r) => `${hex(r.offset, 16)} ${hex((BigInt(r.symbol) << 32n) | BigInt(r.type), 16)}`,
+      );
       return [section.name, ...lines];
     }),
   };
@@ -115,57 +149,77 @@ function listing(object: ElfObject): Listing {
 
 for (const { arch, prefix, flags } of compilers) {
   const found = await tryHost('sh', ['-c', `command -v ${prefix}gcc`], { timeout: 10_000 });
-  void t.test(`a module of ${prefix}gcc`, { skip: found.exitCode === 0 ? false : `no ${prefix}gcc here` }, async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), 'klp-elf-'));
-    t.teardown(() => rm(folder, { recursive: true, force: true }));
-    const path = (name: string) => join(folder, name);
-    await writeFile(path('patch.c'), source);
+  void t.test(
+    `a module of ${prefix}gcc`,
+    { skip: found.exitCode === 0 ? false : `no ${prefix}gcc here` },
+    async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), 'klp-elf-'));
+      t.teardown(() => rm(folder, { recursive: true, force: true }));
+      const path = (name: string) => join(folder, name);
+      await writeFile(path('patch.c'), source);
 
-    for (const extra of [[], ['-ffunction-sections', '-fdata-sections']]) {
-      await host(`${prefix}gcc`, [...common, ...flags, ...extra, '-c', '-o', path('patch.o'), path('patch.c')]);
-      // kbuild links a module with ld -r too.
-      await host(`${prefix}ld`, ['-r', '-o', path('before.ko'), path('patch.o')]);
-      const bytes = await readFile(path('before.ko'));
-      const before = readObject(bytes);
-      t.equal(Buffer.compare(writeObject(before), bytes), 0, 'identity');
-      t.strictSame(listing(before), await readelf(path('before.ko')), `${arch} ${extra.join(' ')}: as readelf reads it`);
-      t.equal(modinfo(before, 'livepatch'), 'Y');
+      for (const extra of [[], ['-ffunction-sections', '-fdata-sections']]) {
+        await host(`${prefix}gcc`, [
+          ...common,
+          ...flags,
+          ...extra,
+          '-c',
+          '-o',
+          path('patch.o'),
+          path('patch.c'),
+        ]);
+        // kbuild links a module with ld -r too.
+        await host(`${prefix}ld`, ['-r', '-o', path('before.ko'), path('patch.o')]);
+        const bytes = await readFile(path('before.ko'));
+        const before = readObject(bytes);
+        t.equal(Buffer.compare(writeObject(before), bytes), 0, 'identity');
+        t.strictSame(
+          listing(before),
+          await readelf(path('before.ko')),
+          `${arch} ${extra.join(' ')}: as readelf reads it`,
+        );
+        t.equal(modinfo(before, 'livepatch'), 'Y');
 
-      const { object, converted } = convertToLivepatch(before, resolve);
-      await writeFile(path('after.ko'), writeObject(object));
-      const after = readObject(await readFile(path('after.ko')));
-      t.strictSame(listing(after), await readelf(path('after.ko')), 'readelf agrees after conversion');
-      requireResolved(after, new Set(['_printk']));
-      t.strictSame(converted.map(({ name }) => name).sort(), [
-        '.klp.sym.some_module.function_of_module,0',
-        '.klp.sym.vmlinux.hidden_data,3',
-        '.klp.sym.vmlinux.hidden_function,0',
-      ]);
+        const { object, converted } = convertToLivepatch(before, resolve);
+        await writeFile(path('after.ko'), writeObject(object));
+        const after = readObject(await readFile(path('after.ko')));
+        t.strictSame(listing(after), await readelf(path('after.ko')), 'readelf agrees after conversion');
+        requireResolved(after, new Set(['_printk']));
+        t.strictSame(converted.map(({ name }) => name).sort(), [
+          '.klp.sym.some_module.function_of_module,0',
+          '.klp.sym.vmlinux.hidden_data,3',
+          '.klp.sym.vmlinux.hidden_function,0',
+        ]);
 
-      // Every relocation of a loaded section is still there, for the same place and symbol; only its section changed.
-      const all = (o: ElfObject) =>
-        o.sections.flatMap((s, i) => o.relocations(i).map((r) => `${s.info} ${r.offset} ${r.type} ${r.symbol} ${r.addend}`)).sort();
-      t.strictSame(all(after), all(before), 'no relocation is lost or altered');
-      const livepatch = new Set(converted.map(({ index }) => index));
-      after.sections.forEach(({ name, info, flags: own }, i) => {
-        if ((after.section(info).flags & 2n) === 0n) return;
-        const flagged = (own & 0x100000n) !== 0n;
-        for (const { symbol } of after.relocations(i)) {
-          if (livepatch.has(symbol) !== flagged) t.fail(`${name} references symbol ${symbol}`);
+        // Every relocation is still there, for the same place and symbol: only its section changed.
+        const all = (o: ElfObject) =>
+          o.sections
+            .flatMap((s, i) =>
+              o.relocations(i).map((r) => `${s.info} ${r.offset} ${r.type} ${r.symbol} ${r.addend}`),
+            )
+            .sort();
+        t.strictSame(all(after), all(before), 'no relocation is lost or altered');
+        const livepatch = new Set(converted.map(({ index }) => index));
+        after.sections.forEach(({ name, info, flags: own }, i) => {
+          if ((after.section(info).flags & 2n) === 0n) return;
+          const flagged = (own & 0x100000n) !== 0n;
+          for (const { symbol } of after.relocations(i)) {
+            if (livepatch.has(symbol) !== flagged) t.fail(`${name} references symbol ${symbol}`);
+          }
+        });
+        for (const { section, parsed } of klpSections(after)) {
+          t.equal(parsed?.section, after.section(section.info).name, section.name);
         }
-      });
-      for (const { section, parsed } of klpSections(after)) {
-        t.equal(parsed?.section, after.section(section.info).name, section.name);
-      }
 
-      await writeFile(path('info.ko'), writeObject(withModinfo(after, 'vermagic', '6.1.0 SMP mod_unload')));
-      const dump = await host('readelf', ['-W', '--string-dump=.modinfo', path('info.ko')]);
-      t.match(dump, /vermagic=6\.1\.0 SMP mod_unload/);
+        await writeFile(path('info.ko'), writeObject(withModinfo(after, 'vermagic', '6.1.0 SMP mod_unload')));
+        const dump = await host('readelf', ['-W', '--string-dump=.modinfo', path('info.ko')]);
+        t.match(dump, /vermagic=6\.1\.0 SMP mod_unload/);
 
-      for (const id of Object.keys(faults) as FaultId[]) {
-        await writeFile(path(`${id}.ko`), writeObject(faults[id].apply(after)));
-        await readelf(path(`${id}.ko`));
+        for (const id of Object.keys(faults) as FaultId[]) {
+          await writeFile(path(`${id}.ko`), writeObject(faults[id].apply(after)));
+          await readelf(path(`${id}.ko`));
+        }
       }
-    }
-  });
+    },
+  );
 }
