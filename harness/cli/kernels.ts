@@ -11,8 +11,13 @@ export function kernelsCommand(_done: (status: number) => void): Command {
   command
     .command('list', { isDefault: true })
     .description('every kernel of the catalogue, and what is cached')
-    .action(async () => {
+    .option('--names', 'only the names, for scripts')
+    .action(async (options: { readonly names?: boolean }) => {
       for (const entry of await catalogue()) {
+        if (options.names === true) {
+          process.stdout.write(`${entry.name}\n`);
+          continue;
+        }
         const kernel = await entry.cached();
         const version = kernel ? `${kernel.release} (${kernel.version})` : 'not fetched yet';
         const can = entry.livepatch ? 'can livepatch' : 'refuses livepatches';

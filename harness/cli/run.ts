@@ -48,6 +48,7 @@ export function withKernelOptions(command: Command): Command {
     .option('--image <file>', 'kernel image brought along; needs --build-dir')
     .option('--build-dir <dir>', 'build directory the image came from')
     .option('--toolchain <prefix>', 'CROSS_COMPILE prefix for modules of --image')
+    .option('--modules-dir <dir>', 'lib/modules/<release> of --image, when it lacks drivers built in')
     .addOption(new Option('--accel <accel>', 'accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'));
 }
 

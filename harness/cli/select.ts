@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import { existsSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
-import { acquireBrought } from '../../kernels/brought.js';
-import { catalogue, defaultKernels, findKernel } from '../../kernels/catalogue.js';
+import { pathToFileURL } from 'node:url';
+import { bringKernel } from '../../kernels/brought.js';
+import { defaultKernels, findKernel } from '../../kernels/catalogue.js';
 import { scenarios as ours } from '../../scenarios/index.js';
 import { type Arch, parseArch } from '../arch.js';
 import { UsageError, messageOf } from '../errors.js';
@@ -19,6 +19,7 @@ export interface KernelOptions {
   readonly image?: string;
   readonly buildDir?: string;
   readonly toolchain?: string;
+  readonly modulesDir?: string;
 }
 
 /**
@@ -28,9 +29,11 @@ export interface KernelOptions {
 export async function chooseKernels(options: KernelOptions): Promise<readonly KernelChoice[]> {
   const arch = options.arch === undefined ? undefined : parseArch(options.arch);
   if (options.image !== undefined || options.buildDir !== undefined) return [brought(options, arch)];
-  if (options.toolchain !== undefined) throw new UsageError('--toolchain belongs to --image and --build-dir');
+  for (const [word, value] of [['--toolchain', options.toolchain], ['--modules-dir', options.modulesDir]]) {
+    if (value !== undefined) throw new UsageError(`${word} belongs to --image and --build-dir`);
+  }
   const named = options.kernel ?? [];
-  const entries = named.length > 0 ? await Promise.all(named.map((n) => findKernel(n, arch))) : await defaultKernels(arch ?? 'x86_64');
+  const entries = named.length > 0 ? await Promise.all(named.map((n) => findKernel(n))) : await defaultKernels(arch ?? 'x86_64');
   for (const entry of entries) {
     if (arch !== undefined && entry.arch !== arch) {
       throw new UsageError(`kernel ${entry.name} is for ${entry.arch}, not ${arch}`, { hint: `leave out --arch ${arch}` });
@@ -40,30 +43,22 @@ export async function chooseKernels(options: KernelOptions): Promise<readonly Ke
 }
 
 function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
-  const { image, buildDir, toolchain } = options;
+  const { image, buildDir, toolchain, modulesDir } = options;
   if (image === undefined || buildDir === undefined) {
     throw new UsageError('--image and --build-dir belong together', {
       hint: 'the build directory is where the image was built: modules are built against it',
     });
   }
   if (options.kernel) throw new UsageError('--kernel and --image exclude each other');
+  const more = { arch, toolchain, modulesDir };
+  const given = Object.entries(more).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const flags = { arch: '--arch', toolchain: '--toolchain', modulesDir: '--modules-dir' };
   const words = [
     `--image ${image} --build-dir ${buildDir}`,
-    ...(arch === undefined ? [] : [`--arch ${arch}`]),
-    ...(toolchain === undefined ? [] : [`--toolchain ${toolchain}`]),
+    ...given.map(([key, value]) => `${flags[key as keyof typeof more]} ${value}`),
   ].join(' ');
-  const request = {
-    image: resolve(image),
-    buildDir: resolve(buildDir),
-    ...(arch === undefined ? {} : { arch }),
-    ...(toolchain === undefined ? {} : { toolchain }),
-  };
-  return { name: `image:${image.split('/').at(-1) ?? image}`, acquire: (progress) => acquireBrought(request, progress), words };
-}
-
-/** Every name of the kernel catalogue, for messages. */
-export async function kernelNames(): Promise<readonly string[]> {
-  return (await catalogue()).map((entry) => entry.name);
+  const request = { image, buildDir, ...Object.fromEntries(given) };
+  return { name: `image:${image.split('/').at(-1) ?? image}`, acquire: (progress) => bringKernel(request, progress), words };
 }
 
 /**

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { scenarios } from '../../scenarios/index.js';
-import { messageOf, UsageError } from '../errors.js';
+import { ExitStatus, messageOf, UsageError } from '../errors.js';
 import { clauses, renderSpecification } from '../model/catalogue/index.js';
 import type { ClauseId } from '../model/catalogue/index.js';
 import { type Scenario, clauseIds } from '../runner/scenario.js';
@@ -47,11 +47,21 @@ export function coverageOf(all: readonly Scenario[]): ReadonlyMap<ClauseId, read
 }
 
 /** `klp spec DIR`. */
-export function specCommand(_done: (status: number) => void): Command {
+export function specCommand(done: (status: number) => void): Command {
   return new Command('spec')
     .description('write the specification, generated from the clause catalogue, as Markdown')
     .argument('<dir>', 'where the pages go')
-    .action(async (directory: string) => {
-      for (const file of await writeSpecification(directory, coverageOf(scenarios))) process.stdout.write(`${file}\n`);
+    .option('--check', 'write nothing; say which pages are out of date, and end with status 1 if any is')
+    .action(async (directory: string, options: { readonly check?: boolean }) => {
+      if (options.check !== true) {
+        for (const file of await writeSpecification(directory, coverageOf(scenarios))) process.stdout.write(`${file}\n`);
+        return;
+      }
+      for (const [name, content] of renderSpecification(clauses, coverageOf(scenarios))) {
+        const file = join(directory, name);
+        if ((await readFile(file, 'utf8').catch(() => '')) === content) continue;
+        process.stderr.write(`klp: ${file} is out of date: make spec\n`);
+        done(ExitStatus.conformance);
+      }
     });
 }

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+#
+#   make e2e [ARCH=x86_64|arm64] [KERNEL=name …] [SCENARIO=id …] [KLP_FLAGS=…]
+#   make test                lint, types, unit tests, tests with real guests
+#   make nightly             every scenario on every kernel of the catalogue
+#   make spec                docs/spec/ from the clause catalogue
+#   make clean
+#
+# make itself ends with status 2 on any failure; the line before says which status the command had (docs/verdicts.md).
+
+ARCH ?= x86_64
+SOURCES := $(shell find harness images kernels scenarios test -name '*.ts')
+KLP := node dist/harness/cli/main.js
+KERNELS = $(if $(KERNEL),$(if $(filter command line,$(origin ARCH)),--arch $(ARCH)) --kernel $(KERNEL),--arch $(ARCH))
+
+.PHONY: e2e test nightly spec build clean host-packages lint tap
+
+e2e: build
+	@$(MAKE) --no-print-directory host-packages HOST_ARCHS=$(ARCH)
+	$(KLP) run $(SCENARIO) $(KERNELS) $(KLP_FLAGS)
+
+test: build
+	@$(MAKE) --no-print-directory host-packages HOST_ARCHS='x86_64 arm64'
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory tap
+
+lint: build
+	npx eslint .
+	@$(KLP) spec --check docs/spec
+
+tap: build
+	npx tap $(TAP_FLAGS)
+
+nightly: build
+	@$(MAKE) --no-print-directory host-packages HOST_ARCHS='x86_64 arm64'
+	$(KLP) run --kernel $$($(KLP) kernels list --names) $(KLP_FLAGS)
+
+spec: build
+	$(KLP) spec docs/spec
+
+build: dist/.built
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
+	  if (a < 20 || (a === 20 && b < 19)) { \
+	    console.error(`klp needs Node 20.19 or later; this is $${process.versions.node}`); process.exit(3); }' \
+	  || { command -v node > /dev/null || echo 'klp needs Node 20.19 or later, and there is no node on the PATH' >&2; exit 3; }
+	npm ci
+	@touch $@
+
+dist/.built: node_modules/.package-lock.json tsconfig.json $(SOURCES)
+	npx tsc -p tsconfig.json
+	@touch $@
+
+# As root, or with sudo, what is missing is installed; else the one line that does it is printed.
+host-packages: build
+	@missing=$$($(KLP) doctor --packages --arch $(HOST_ARCHS)) || exit 3; \
+	[ -n "$$missing" ] || exit 0; \
+	line="apt-get install -y --no-install-recommends $$(echo $$missing)"; \
+	if [ "$$(id -u)" = 0 ]; then as_root=env; \
+	elif sudo -n true 2> /dev/null; then as_root='sudo env'; \
+	else echo "These packages are missing; run as root:" >&2; echo "  $$line" >&2; exit 3; fi; \
+	echo "$$line"; \
+	$$as_root apt-get update -q && $$as_root DEBIAN_FRONTEND=noninteractive $$line || exit 3
+
+clean:
+	rm -rf dist
