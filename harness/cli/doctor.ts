@@ -23,7 +23,7 @@ function file(path: string, debianPackage: string): Need {
 }
 
 function onPath(name: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((directory) => {
+  return (process.env.PATH ?? '').split(delimiter).some((directory) => {
     try {
       accessSync(join(directory, name), constants.X_OK);
       return true;
@@ -103,5 +103,5 @@ export function doctorCommand(done: (status: number) => void): Command {
 function freeText(path: string): string {
   const existing = existsSync(path) ? path : '/';
   const { bavail, bsize } = statfsSync(existing);
-  return `, ${(Number(bavail) * bsize / 2 ** 30).toFixed(0)} GiB free`;
+  return `, ${((bavail * bsize) / 2 ** 30).toFixed(0)} GiB free`;
 }

@@ -6,7 +6,7 @@ import { UsageError } from '../errors.js';
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** `klp kernels list | fetch K | build K | path K`. */
-export function kernelsCommand(_done: (status: number) => void): Command {
+export function kernelsCommand(): Command {
   const command = new Command('kernels').description('the kernels that can be tested');
   command
     .command('list', { isDefault: true })

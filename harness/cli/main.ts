@@ -34,7 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride();
   const commands = [
     runCommand(done, version()),
-    kernelsCommand(done),
+    kernelsCommand(),
     doctorCommand(done),
     shellCommand(done),
     specCommand(done),

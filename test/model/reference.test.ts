@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+import fc from 'fast-check';
+import t from 'tap';
+import { type Capability, probe } from '../../harness/model/capabilities.js';
+import { parseBoolean } from '../../harness/model/booleans.js';
+import { type LivepatchDescription, gateOf, livepatch, target } from '../../harness/model/description.js';
+import { type Operation, step } from '../../harness/model/operations.js';
+import { predict } from '../../harness/model/observations.js';
+import { ReferenceModel, SituationError } from '../../harness/model/reference.js';
+import {
+  type Facts,
+  type State,
+  closure,
+  findPatch,
+  holders,
+  pristine,
+  reachableBodies,
+  references,
+  stackOf,
+} from '../../harness/model/state.js';
+
+const lib = target('klp_target');
+const one = livepatch('klp_one', { klp_target: ['klp_target_alpha'] });
+const two = livepatch('klp_two', { klp_target: ['klp_target_alpha', 'klp_target_beta'] });
+const three = livepatch('klp_three', { vmlinux: ['cmdline_proc_show'], klp_target: ['klp_target_beta'] });
+const lost = livepatch('klp_lost', { vmlinux: ['klp_no_such_function'] });
+
+function facts(...capabilities: Capability[]): Facts {
+  return {
+    capabilities: new Set<Capability>(['livepatch', 'reliable-stacks', ...capabilities]),
+    vmlinuxSymbols: (name) => (name === 'cmdline_proc_show' ? 1 : 0),
+  };
+}
+const today = facts();
+const registration = facts('registration');
+
+/** The same states once more, so that one model can be asked several times. */
+class ReferenceModelCopy extends ReferenceModel {
+  constructor(private readonly of: ReferenceModel) {
+    super(of.facts);
+  }
+  override get states(): readonly State[] {
+    return this.of.states;
+  }
+}
+
+const ok = { errno: 'OK', log: [] };
+const load = (module: LivepatchDescription | typeof lib): Operation => ({ kind: 'load', module });
+const write = (patch: LivepatchDescription, text: string): Operation => ({ kind: 'write-enabled', patch: patch.name, text });
+
+/** A model that has seen these operations succeed, each transition left to end by itself. */
+function after(f: Facts, ...operations: Operation[]): ReferenceModel {
+  const model = new ReferenceModel(f);
+  for (const op of operations) {
+    const patch = op.kind === 'load' ? op.module.name : op.kind === 'write-enabled' ? op.patch : undefined;
+    const [outcome] = model.allowed(op);
+    model.operate(op, op.kind, { errno: outcome?.errno ?? '?', log: [] });
+    if (patch !== undefined) model.observe({ kind: 'transition-end', patch, ended: true });
+  }
+  return model;
+}
+
+const errnos = (model: ReferenceModel, op: Operation): string[] => [...new Set(model.allowed(op).map((o) => o.errno))];
+
+void t.test('what enabled makes of a text', (t) => {
+  for (const text of ['1', 'y', 'Y', 'yes', 'on', 'ON', '1junk', 'y\n']) t.equal(parseBoolean(text), true, text);
+  for (const text of ['0', 'n', 'N', 'no', 'off', 'oF', '0junk']) t.equal(parseBoolean(text), false, text);
+  for (const text of ['', 'o', 'ox', '2', '-1', ' 1', '\n', 'junk']) t.equal(parseBoolean(text), undefined, JSON.stringify(text));
+  fc.assert(
+    fc.property(fc.constantFrom('1', 'y', 'N', '0', 'on', 'Off'), fc.string(), (word, junk) => {
+      t.equal(parseBoolean(word + junk), parseBoolean(word));
+    }),
+  );
+  t.end();
+});
+
+void t.test('probes look at configuration, header and symbols', (t) => {
+  const config = '# header\nCONFIG_LIVEPATCH=y\nCONFIG_HAVE_RELIABLE_STACKTRACE=y\n';
+  const header414 = 'struct klp_patch {\n\tbool immediate;\n};\nint klp_register_patch(struct klp_patch *);';
+  const found = probe({ config, livepatchHeader: header414, symbols: new Set(['enabled_kobj_attr']) });
+  t.strictSame([...found].sort(), ['immediate', 'livepatch', 'registration', 'reliable-stacks']);
+  const later = probe({
+    config,
+    livepatchHeader: 'int klp_apply_section_relocs(void);',
+    symbols: new Set(['force_kobj_attr', 'patched_kobj_attr']),
+  });
+  t.strictSame([...later].sort(), ['livepatch', 'reliable-stacks', 'relocations-at-load', 'sysfs-force', 'sysfs-patched']);
+  const none = probe({ config: '# CONFIG_LIVEPATCH is not set\n', livepatchHeader: header414, symbols: new Set() });
+  t.strictSame([...none], ['no-livepatch']);
+  t.end();
+});
+
+void t.test('loading a patch', (t) => {
+  t.strictSame(errnos(new ReferenceModel(today), load(one)), ['OK'], 'its object need not be there');
+  t.equal(step(pristine, load(one), today)[0]?.clause, 'REG-15');
+  t.strictSame(errnos(new ReferenceModel(today), load(lost)), ['EINVAL']);
+  t.equal(step(pristine, load(lost), today)[0]?.clause, 'REG-10');
+  const bare: Facts = { ...today, capabilities: new Set<Capability>(['no-livepatch']) };
+  t.equal(step(pristine, load(one), bare)[0]?.clause, 'REG-6');
+  const noStack: Facts = { ...today, capabilities: new Set<Capability>(['livepatch', 'registration']) };
+  t.equal(step(pristine, load(one), noStack)[0]?.errno, 'ENOSYS');
+  const faulty = livepatch('klp_faulty', { vmlinux: ['cmdline_proc_show'] }, { fault: 'EF-01' });
+  t.equal(step(pristine, load(faulty), today)[0]?.clause, 'REG-2');
+  t.end();
+});
+
+void t.test('a second patch waits for the first transition only where something holds it', (t) => {
+  const model = new ReferenceModel(today);
+  model.operate(load(lib), 'insmod', ok);
+  model.operate({ kind: 'park', tid: 7, function: lib.alpha, body: 'original' }, 'park', ok);
+  model.operate(load(one), 'insmod', ok);
+  t.strictSame(errnos(model, load(two)), ['EBUSY'], 'held');
+  model.operate({ kind: 'release', tid: 7 }, 'release', ok);
+  t.strictSame(errnos(model, load(two)).sort(), ['EBUSY', 'OK'], 'it may have ended by now, or not');
+  t.end();
+});
+
+void t.test('stack order is enforced where patches are registered', (t) => {
+  const old = after(registration, load(lib), load(one), load(two));
+  t.strictSame(errnos(old, write(one, '0')), ['EBUSY']);
+  const later = after(today, load(lib), load(one), load(two));
+  t.strictSame(errnos(later, write(one, '0')), ['OK']);
+  const disabled = after(registration, load(lib), load(one), load(two), write(two, '0'), write(one, '0'));
+  const [refused, documented] = disabled.allowed(write(two, '1'));
+  t.match(refused, { errno: 'EBUSY', clause: 'ENA-5', oracle: 'mainline', forbidden: true });
+  t.match(documented, { errno: 'OK', clause: 'ENA-5', oracle: 'documents' }, 'the documents allow another order');
+  t.strictSame(errnos(disabled, load(three)), ['EBUSY'], 'a disabled older patch keeps newer ones out');
+  t.end();
+});
+
+void t.test('verdicts of the two oracles', (t) => {
+  const disabled = (): ReferenceModel =>
+    after(registration, load(lib), load(one), load(two), write(two, '0'), write(one, '0'));
+  const [deviation] = disabled().operate(write(two, '1'), 'write', { errno: 'EBUSY', log: [] });
+  t.match(deviation, { clause: 'ENA-5', verdict: 'deviates', documents: { stance: 'forbid' } });
+  const [vendor] = disabled().operate(write(two, '1'), 'write', ok);
+  t.match(vendor, { clause: 'ENA-5', verdict: 'pass', documents: { stance: 'allow' }, mainline: { does: false } });
+  t.throws(() => disabled().operate(write(two, '1'), 'write', { errno: 'ENOENT', log: [] }), {
+    message: /^write: ENOENT; allowed: EBUSY/,
+  });
+
+  const silent = after(today, load(lib), load(one));
+  t.match(silent.operate(write(one, '1'), 'write', { errno: 'EINVAL', log: [] }), [{ clause: 'SYS-3', verdict: 'pass' }]);
+  const strange = { kind: 'references', module: 'klp_one', count: 5 } as const;
+  t.match(after(today, load(lib), load(one)).observe(strange), [{ verdict: 'fail', seen: '5', mainline: { allowed: '1' } }]);
+  t.end();
+});
+
+void t.test('a violation says what was allowed, what was seen and in which state', (t) => {
+  const model = after(today, load(lib), load(one));
+  const fail = (): unknown => model.operate({ kind: 'unload', module: 'klp_one' }, 'rmmod klp_one', ok);
+  t.throws(fail, { message: /^rmmod klp_one: OK; allowed: EAGAIN \(.*\); state: modules: klp_target klp_one \| patches: klp_one enabled/ });
+  try {
+    model.operate(load(target('other')), 'insmod', { errno: 'ENOEXEC', log: [] });
+    t.fail('no error');
+  } catch (error) {
+    t.ok(error instanceof SituationError, 'a step that only sets the scene is no verdict on livepatch');
+  }
+  t.end();
+});
+
+void t.test('missing log lines fail the clause, the operation itself stands', (t) => {
+  const seen = new ReferenceModel(today).operate(load(one), 'insmod', ok);
+  t.match(seen, [{ verdict: 'pass' }, { verdict: 'fail', what: 'insmod: kernel log', documents: { stance: 'silent' } }]);
+  t.end();
+});
+
+void t.test('who holds a transition', (t) => {
+  const gated = livepatch('klp_gated', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
+  const model = new ReferenceModel(today);
+  model.operate(load(lib), 'insmod', ok);
+  model.operate({ kind: 'park', tid: 7, function: lib.alpha, body: 'original' }, 'park', ok);
+  model.operate({ kind: 'park', tid: 8, function: lib.beta, body: 'original' }, 'park', ok);
+  model.operate(load(gated), 'insmod', ok);
+  const held = model.states.flatMap((s) => holders(s).map((h) => h.task.tid));
+  t.strictSame([...new Set(held)], [7], 'the task in the patched function, not its neighbour');
+  const threads = (seven: number, eight: number, other: number): { verdict: string; clause: string }[] =>
+    new ReferenceModelCopy(model).observe({
+      kind: 'threads',
+      settled: true,
+      threads: [
+        { tid: 7, comm: 'a', patchState: seven },
+        { tid: 8, comm: 'b', patchState: eight },
+        { tid: 9, comm: 'c', patchState: other },
+      ],
+    }) as never;
+  const failing = (list: { verdict: string; clause: string }[]): string[] => list.filter((j) => j.verdict === 'fail').map((j) => j.clause);
+  t.strictSame(failing(threads(0, 1, 1)), []);
+  t.strictSame(failing(threads(1, 1, 1)), ['CHK-1', 'TRN-5'], 'a holder that switched');
+  t.strictSame(failing(threads(0, 0, 1)), ['TRN-1', 'TRN-5'], 'a bystander that did not');
+  t.ok(failing(threads(-1, -1, -1)).length > 0, 'not at rest');
+  t.end();
+});
+
+// ---- invariants over random operations -------------------------------------------------------------------------
+
+const patches = [one, two, three, lost];
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.constantFrom<Operation>(load(lib), ...patches.map(load)),
+  fc.constantFrom('klp_target', ...patches.map((p) => p.name)).map((module): Operation => ({ kind: 'unload', module })),
+  fc.tuple(fc.constantFrom(...patches), fc.constantFrom('0', '1', 'junk')).map(([p, text]) => write(p, text)),
+  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom(lib.alpha, lib.beta), fc.constantFrom('original', 'klp_one')).map(
+    ([tid, f, body]): Operation => ({ kind: 'park', tid, function: f, body }),
+  ),
+  fc.integer({ min: 1, max: 3 }).map((tid): Operation => ({ kind: 'release', tid })),
+);
+
+/** Walks one path through the states: an operation's first outcome, then as far as the kernel gets by itself, or not. */
+function* walk(f: Facts, steps: readonly { op: Operation; settle: boolean }[]): Generator<{ before: State; op: Operation; state: State }> {
+  let state = pristine;
+  for (const { op, settle } of steps) {
+    if (op.kind === 'load' && state.modules.some((m) => m.name === op.module.name)) continue;
+    if (op.kind === 'park' && state.tasks.some((task) => task.tid === op.tid)) continue;
+    if (op.kind === 'unload' && op.module === 'klp_target' && state.tasks.length > 0) continue;
+    const before = state;
+    const [outcome] = step(state, op, f);
+    if (!outcome) continue;
+    state = settle ? (closure(outcome.next, f).at(-1) ?? outcome.next) : outcome.next;
+    yield { before, op, state };
+  }
+}
+
+const steps = fc.array(fc.record({ op: operation, settle: fc.boolean() }), { maxLength: 40 });
+
+for (const [generation, f] of [['registration', registration], ['enable-only', today]] as const) {
+  void t.test(`invariants, ${generation}`, (t) => {
+    fc.assert(
+      fc.property(steps, (list) => {
+        for (const { state } of walk(f, list)) {
+          for (const p of patches) {
+            const count = references(state, p.name);
+            if (count !== 0 && count !== 1) throw new Error(`references ${count}`);
+            const patch = findPatch(state, p.name);
+            if (patch?.enabled === true && patch.stacked === null) throw new Error('enabled, but on no stack');
+          }
+          const order = state.patches.flatMap((p) => (p.stacked === null ? [] : [p.stacked]));
+          if (new Set(order).size !== order.length) throw new Error('two patches share a place');
+          if (state.transition && !findPatch(state, state.transition.patch)) throw new Error('transition without patch');
+          for (const fn of [lib.alpha, lib.beta]) {
+            const [top] = stackOf(state, fn);
+            const bodies = reachableBodies(state, fn);
+            if (!state.transition && bodies.length !== 1) throw new Error('at rest a call has one body');
+            if (!state.transition && bodies[0] !== (top?.description.name ?? 'original')) throw new Error('not the newest');
+            if (!top && bodies[0] !== 'original') throw new Error('an empty stack leads elsewhere');
+          }
+          const rest = predict(state, { kind: 'threads', settled: false, threads: [{ tid: 99, comm: 'x', patchState: -1 }] }, f);
+          const isRest = state.transition?.phase !== 'running';
+          if (rest.every((p) => p.holds) !== isRest) throw new Error('-1 exactly at rest, or while completing');
+        }
+      }),
+      { numRuns: 3000 },
+    );
+    t.pass('held over 3000 random sequences');
+    t.end();
+  });
+
+  void t.test(`reversing twice restores target and sysfs, ${generation}`, (t) => {
+    fc.assert(
+      fc.property(steps, (list) => {
+        for (const { state } of walk(f, list)) {
+          const { transition } = state;
+          if (transition?.phase !== 'running') continue;
+          const patch = findPatch(state, transition.patch);
+          if (!patch) throw new Error('no patch');
+          const turn = (s: State): State => {
+            const text = findPatch(s, transition.patch)?.enabled === true ? '0' : '1';
+            const [outcome] = step(s, write(patch.description, text), f);
+            if (outcome?.clause !== 'TRN-6') throw new Error(`no reversal: ${outcome?.because ?? 'nothing'}`);
+            return outcome.next;
+          };
+          const once = turn(state);
+          if (once.transition?.target === transition.target) throw new Error('the target did not turn');
+          const twice = turn(once);
+          if (twice.transition?.target !== transition.target) throw new Error('the target did not come back');
+          if (JSON.stringify(twice.patches) !== JSON.stringify(state.patches)) throw new Error('patches differ');
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    t.pass('held over 2000 random sequences');
+    t.end();
+  });
+}
+
+void t.test('a released kernel always comes to rest', (t) => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      for (const { state } of walk(today, list)) {
+        const freed = { ...state, tasks: [] };
+        const end = closure(freed, today).at(-1);
+        if (end?.transition) throw new Error('still in transition');
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  t.pass('held');
+  t.end();
+});
