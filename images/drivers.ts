@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
+import { execFile } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
-import { $ } from 'zx';
 import type { Arch } from '../harness/arch.js';
 import { InfrastructureError, messageOf } from '../harness/errors.js';
+import { scrubbedEnvironment } from '../harness/host.js';
 import type { AcquiredKernel } from '../kernels/types.js';
 
 /** How the guest's devices are attached: over PCI, or as QEMU's virtio-mmio where a small kernel has no PCI. */
@@ -144,16 +146,21 @@ function moduleName(path: string): string {
     .replaceAll('-', '_');
 }
 
+const largestModule = 256 * 1024 * 1024;
+
 async function unpackModule(file: string): Promise<Buffer> {
-  const packed = await readFile(file);
-  if (file.endsWith('.gz')) return gunzipSync(packed);
+  if (file.endsWith('.gz')) return gunzipSync(await readFile(file));
   const tool = file.endsWith('.xz') ? 'xz' : file.endsWith('.zst') ? 'zstd' : undefined;
-  if (tool === undefined) return packed;
-  const result = await $({ nothrow: true, quiet: true, input: packed })`${tool} --decompress --stdout`;
-  if (result.exitCode === 0) return result.buffer();
-  throw new InfrastructureError(`${tool} could not unpack ${file}: ${result.stderr.trim()}`, {
-    ...(result.exitCode === 127 ? { hint: `apt-get install ${tool === 'xz' ? 'xz-utils' : 'zstd'}` } : {}),
-  });
+  if (tool === undefined) return readFile(file);
+  try {
+    const options = { encoding: 'buffer', maxBuffer: largestModule, env: scrubbedEnvironment() } as const;
+    return (await promisify(execFile)(tool, ['--decompress', '--stdout', file], options)).stdout;
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new InfrastructureError(`${tool} could not unpack ${file}: ${messageOf(error)}`, {
+      ...(missing ? { hint: `apt-get install ${tool === 'xz' ? 'xz-utils' : 'zstd'}` } : {}),
+    });
+  }
 }
 
 /**

@@ -63,7 +63,7 @@ function bootSector(): Buffer {
 }
 
 /**
- * Runs the firmware and a boot sector of nine bytes on both processors' worth of virtual machine.
+ * Runs the firmware and a boot sector of nine bytes.
  * @returns undefined when the boot sector's own exit status comes back in time, else what happened instead
  */
 export async function probe(qemu: string, accel: Accel, milliseconds: number): Promise<string | undefined> {
@@ -72,10 +72,10 @@ export async function probe(qemu: string, accel: Accel, milliseconds: number): P
     const disk = join(folder, 'boot.img');
     await writeFile(disk, bootSector());
     const { command, args } = tiedToUs(qemu, [
-      ...['-accel', accel, '-machine', 'q35', '-cpu', accel === 'kvm' ? 'host' : 'max', '-smp', '2', '-m', '32'],
+      ...['-accel', accel, '-machine', 'pc', '-cpu', accel === 'kvm' ? 'host' : 'max', '-smp', '2', '-m', '32'],
       ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
       ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-      ...['-drive', `if=ide,format=raw,readonly=on,file=${disk.replaceAll(',', ',,')}`],
+      ...['-drive', `if=ide,format=raw,file=${disk.replaceAll(',', ',,')}`],
     ]);
     return await new Promise<string | undefined>((resolve) => {
       execFile(command, args, { timeout: milliseconds, killSignal: 'SIGKILL' }, (error, _stdout, stderr) => {

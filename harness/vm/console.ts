@@ -124,7 +124,7 @@ export class Console {
       this.open.title = message;
     }
     clearTimeout(this.timer);
-    if (message.startsWith("---[ end ") || this.open.lines.length >= longestReport) this.closeReport();
+    if (/^(---\[ end |Rebooting in )/.test(message) || this.open.lines.length >= longestReport) this.closeReport();
     else this.timer = setTimeout(() => this.closeReport(), this.quiet).unref();
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { spawn, type ChildProcess } from 'node:child_process';
+import type { FileHandle } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
@@ -9,7 +10,7 @@ import { Console, type ConsoleReport } from './console.js';
 import { MachineError, failureOf, type FailureKind } from './failure.js';
 import { findProgram, tiedToUs } from './qemu.js';
 import { Qmp } from './qmp.js';
-import { openStates } from './states.js';
+import { copyStates, openStates } from './states.js';
 import { within } from './within.js';
 
 export interface MachineOptions extends Omit<Hardware, 'paused'> {
@@ -55,7 +56,7 @@ export class Machine {
 
   private constructor(
     private readonly options: MachineOptions,
-    states: number,
+    private readonly states: FileHandle,
   ) {
     const { arch, accel, signal } = options;
     const qemu = findProgram(arch.qemu, arch.qemuPackage);
@@ -66,7 +67,7 @@ export class Machine {
     options.onConsole?.(this.console);
     this.child = spawn(command, args, {
       env: scrubbedEnvironment(),
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', states],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', states.fd],
     });
     this.exited = this.watch();
     const kill = (): void => this.kill();
@@ -88,10 +89,10 @@ export class Machine {
     let machine: Machine;
     try {
       options.signal?.throwIfAborted();
-      machine = new Machine(options, states.fd);
-    } finally {
-      // QEMU has its own copy by now.
+      machine = new Machine(options, states);
+    } catch (error) {
       await states.close();
+      throw error;
     }
     try {
       await machine.becomeReady();
@@ -139,11 +140,21 @@ export class Machine {
   /**
    * Puts the guest back into a state saved before. Its clock and its random state are those of then: whoever draws
    * keys in it reseeds first. TCP connections from before are dead: connect anew.
-   * @throws MachineError of kind `infrastructure` with QEMU's words; the guest is then unusable
+   * @throws MachineError of kind `infrastructure` with QEMU's words; the guest then stands still until another is loaded
    */
   async loadSnapshot(name: string): Promise<void> {
     this.console.settle();
     await this.snapshotCommand('loadvm', name);
+    // QEMU itself goes on only if the guest was running before.
+    await this.qmp.execute('cont');
+  }
+
+  /**
+   * Writes every state saved so far to a file, for `restore` of another machine with the same `stateFingerprint`.
+   * @param file is overwritten
+   */
+  async exportStates(file: string): Promise<void> {
+    await copyStates(this.states, file);
   }
 
   /** Kills QEMU unless it ends when asked. Does no harm when called again. */
@@ -222,7 +233,6 @@ export class Machine {
     const { restore } = this.options;
     if (restore) {
       await this.loadSnapshot(restore.snapshot);
-      await this.control.execute('cont');
     } else {
       await this.awaitReady(ready);
     }
@@ -281,6 +291,7 @@ export class Machine {
       let failed = '';
       child.on('error', (error) => (failed = error.message));
       child.on('close', (code, signal) => {
+        void this.states.close().catch(() => undefined);
         this.console.settle();
         this.control?.close();
         this.exit = { reason: this.exitReason(code), code, signal, stderr: `${failed}${this.stderr}` };

@@ -1,30 +1,62 @@
 // SPDX-License-Identifier: MIT
 import { constants } from 'node:fs';
-import { copyFile, mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, rm, stat, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { host } from '../host.js';
+import { digest } from '../cache.js';
+import { InfrastructureError } from '../errors.js';
+import { host, tryHost } from '../host.js';
+import { qemuArguments, type Hardware } from './argv.js';
 import { findProgram } from './qemu.js';
 
 /**
  * A qcow2 file for a guest's saved states that has no name any more: QEMU inherits the descriptor, and whatever kills
  * QEMU or us, nothing is left on disk.
  *
- * @param from a qcow2 file with saved states to start from, copied; without it, an empty one is made
- * @throws InfrastructureError when qemu-img is missing or the disk is full
+ * @param from a qcow2 file with saved states to start from, checked and copied; without it, an empty one is made
+ * @throws InfrastructureError when qemu-img is missing, the disk is full, or `from` is damaged
  */
 export async function openStates(from?: string): Promise<FileHandle> {
+  const qemuImg = findProgram('qemu-img', 'qemu-utils');
   const folder = await mkdtemp(join(tmpdir(), 'klp-vm-'));
   try {
     const file = join(folder, 'states.qcow2');
     if (from === undefined) {
       // States lie beyond the virtual disk's end, which nobody uses.
-      await host(findProgram('qemu-img', 'qemu-utils'), ['create', '-q', '-f', 'qcow2', file, '1M']);
+      await host(qemuImg, ['create', '-q', '-f', 'qcow2', file, '1M']);
     } else {
       await copyFile(from, file, constants.COPYFILE_FICLONE);
+      const check = await tryHost(qemuImg, ['check', '-q', '-f', 'qcow2', file]);
+      if (check.exitCode !== 0) {
+        throw new InfrastructureError(`saved guest state ${from} is damaged`, {
+          hint: `remove it: ${from}`,
+          details: check.all.trim().split('\n').slice(0, 10),
+        });
+      }
     }
     return await open(file, 'r+');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Writes a copy of the states to a file. The handle may be of a file without a name. */
+export async function copyStates(states: FileHandle, to: string): Promise<void> {
+  await copyFile(`/proc/self/fd/${states.fd}`, to, constants.COPYFILE_FICLONE);
+}
+
+/**
+ * Key under which a saved state may be used again: only the same QEMU build with the same machine can load it, and
+ * only with the same kernel and initramfs is it the state that was asked for.
+ *
+ * @param kernel fingerprint of the kernel
+ * @param image  fingerprint of the initramfs
+ */
+export async function stateFingerprint(hardware: Hardware, kernel: string, image: string): Promise<string> {
+  const qemu = findProgram(hardware.arch.qemu, hardware.arch.qemuPackage);
+  const { size, mtimeMs } = await stat(qemu);
+  const version = await host(qemu, ['--version']);
+  // Where the two files lie does not matter.
+  const argv = qemuArguments({ ...hardware, kernel: 'kernel', initramfs: 'initramfs', paused: false });
+  return digest('1', version, String(size), String(mtimeMs), kernel, image, ...argv);
 }

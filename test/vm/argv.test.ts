@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+import t from 'tap';
+import { architectures } from '../../harness/arch.js';
+import { kernelCommandLine, qemuArguments, shellQuoted, type Hardware } from '../../harness/vm/argv.js';
+
+const x86: Hardware = { arch: architectures.x86_64, accel: 'tcg', kernel: '/k', initramfs: '/i', transport: 'pci' };
+const arm: Hardware = { ...x86, arch: architectures.arm64, transport: 'mmio' };
+
+/** The value after an option. */
+function option(argv: readonly string[], name: string): string | undefined {
+  return argv[argv.indexOf(name) + 1];
+}
+
+void t.test('the judged x86-64 guest', (t) => {
+  const argv = qemuArguments(x86);
+  t.equal(option(argv, '-smp'), '2');
+  t.equal(option(argv, '-m'), '512');
+  t.equal(option(argv, '-accel'), 'tcg,thread=multi');
+  t.equal(option(argv, '-append'), 'console=ttyS0 panic=1', 'no mitigations=, nothing but console and panic');
+  t.ok(argv.includes('-no-reboot'));
+  t.ok(argv.includes('user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22'));
+  t.ok(argv.includes('virtio-net-pci,netdev=net0,romfile='));
+  t.notOk(argv.includes('-S'));
+  t.end();
+});
+
+void t.test('the MT2731-like guest, without PCI', (t) => {
+  const argv = qemuArguments(arm);
+  t.equal(option(argv, '-machine'), 'virt');
+  t.equal(option(argv, '-cpu'), 'cortex-a35');
+  t.equal(option(argv, '-m'), '256');
+  t.equal(option(argv, '-append'), 'console=ttyAMA0 panic=1');
+  t.ok(argv.includes('virtio-net-device,netdev=net0'));
+  t.ok(argv.includes('virtio-rng-device'));
+  t.end();
+});
+
+void t.test('what may be chosen', (t) => {
+  const argv = qemuArguments({ ...x86, accel: 'kvm', memory: 1024, cpus: 4, paused: true });
+  t.equal(option(argv, '-accel'), 'kvm');
+  t.equal(option(argv, '-cpu'), 'host');
+  t.equal(option(argv, '-m'), '1024');
+  t.equal(option(argv, '-smp'), '4');
+  t.ok(argv.includes('-S'));
+  t.equal(
+    kernelCommandLine({ ...x86, rdinit: '/nonexistent', append: ['nokaslr', 'mitigations=off'] }),
+    'console=ttyS0 panic=1 rdinit=/nonexistent nokaslr mitigations=off',
+  );
+  t.end();
+});
+
+void t.test('a command line can be pasted into a shell', (t) => {
+  t.equal(shellQuoted(['qemu', '-append', "a b='c'", '-m', '512', '']), `qemu -append 'a b='\\''c'\\''' -m 512 ''`);
+  t.end();
+});

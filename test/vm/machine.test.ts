@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { copyFile, readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import ssh2 from 'ssh2';
+import t from 'tap';
+import { Machine } from '../../harness/vm/machine.js';
+import { stateFingerprint } from '../../harness/vm/states.js';
+import { inGuest, patience, stockImage } from './stock.js';
+
+// One boot serves every test.
+t.setTimeout(patience * 2);
+
+const { kernel, image, options } = await stockImage();
+const saved = join(t.testdir(), 'states.qcow2');
+const machine = await Machine.start(options);
+t.teardown(() => machine.stop());
+
+void t.test('the guest is as its image says', async (t) => {
+  t.equal((await inGuest(machine, image, 'uname -r')).trim(), kernel.release);
+  t.equal(await inGuest(machine, image, 'nproc; cat /proc/cmdline; cat /proc/1/comm'), '2\nconsole=ttyS0 panic=1\ninit\n');
+  t.equal(await inGuest(machine, image, 'stat -c %a / /root /root/.ssh/authorized_keys /tmp'), '755\n700\n600\n1777\n');
+  const mounts = await inGuest(machine, image, 'cat /proc/mounts');
+  for (const place of ['/proc', '/sys', '/dev', '/dev/pts', '/tmp', '/run', '/sys/kernel/debug', '/sys/kernel/tracing']) {
+    t.match(mounts, new RegExp(`^\\S+ ${place} `, 'm'));
+  }
+  const symbol = await inGuest(machine, image, "grep ' klp_enable_patch$' /proc/kallsyms");
+  t.match(symbol, /^[0-9a-f]{16} T /);
+  t.notMatch(symbol, /^0{16}/, 'addresses are shown to root');
+  t.match(await inGuest(machine, image, 'cat /sys/class/misc/hw_random/rng_current'), /^virtio_rng/);
+  t.match(await inGuest(machine, image, 'sleep 0 & sleep 1; ps -o stat,comm'), /^STAT/);
+  t.same(machine.reports, [], 'no warning, no Oops');
+});
+
+void t.test('orphans are reaped', async (t) => {
+  await inGuest(machine, image, '(sleep 1 &) ; (sh -c "exit 3" &)');
+  await inGuest(machine, image, 'sleep 2');
+  t.notMatch(await inGuest(machine, image, 'ps -o stat,args'), /^Z/m);
+});
+
+void t.test('the guest reaches nothing', async (t) => {
+  t.match(await inGuest(machine, image, 'wget -T 3 -q -O - http://10.0.2.2:1/ 2>&1; echo status $?'), /status [1-9]/);
+});
+
+void t.test('only the key of the image gets in, and only the guest with the pinned key is believed', async (t) => {
+  const connect = async (settings: ssh2.ConnectConfig): Promise<string> => {
+    const client = new ssh2.Client();
+    const outcome = Promise.race([
+      once(client, 'ready').then(() => 'in', (error: unknown) => String(error)),
+      once(client, 'close').then(() => 'closed'),
+    ]);
+    client.connect({ host: '127.0.0.1', port: machine.sshPort, username: 'root', readyTimeout: patience, ...settings });
+    const result = await outcome;
+    client.end();
+    return result;
+  };
+  const stranger = ssh2.utils.generateKeyPairSync('ed25519').private;
+  t.equal(await connect({ privateKey: image.userKey }), 'in');
+  t.match(await connect({ privateKey: stranger }), /authentication methods failed/);
+  t.match(await connect({ password: '' }), /authentication methods failed/);
+  t.match(await connect({ privateKey: image.userKey, hostVerifier: () => false }), /[Hh]ost/);
+});
+
+void t.test('a snapshot isolates: a file written after it is gone, again and again', async (t) => {
+  await inGuest(machine, image, 'echo early > /tmp/early');
+  await machine.saveSnapshot('pristine');
+  for (let round = 0; round < 3; round++) {
+    t.equal(await inGuest(machine, image, 'cat /tmp/*; echo late > /tmp/late; ls /tmp'), 'early\nearly\nlate\n');
+    await machine.loadSnapshot('pristine');
+  }
+  t.equal(await inGuest(machine, image, 'ls /tmp'), 'early\n');
+});
+
+void t.test("QEMU's refusals are told, and names that could be more than a name are refused", async (t) => {
+  await t.rejects(machine.loadSnapshot('no-such'), {
+    name: 'MachineError',
+    kind: 'infrastructure',
+    message: "loadvm no-such: Snapshot 'no-such' does not exist in one or more devices",
+  });
+  await t.rejects(machine.saveSnapshot('a b'), { message: '"a b" is no name for a snapshot' });
+  t.match(await machine.qmp.execute('query-status'), { running: false }, 'after a failed restore the guest stands still');
+  await machine.loadSnapshot('pristine');
+  t.equal((await inGuest(machine, image, 'echo alive')).trim(), 'alive');
+});
+
+void t.test('the states have no name on disk; another machine can start from a copy', async (t) => {
+  const links = await Promise.all([3, 4].map((fd) => readFile(`/proc/${machine.pid}/fdinfo/${fd}`, 'utf8')));
+  t.equal(links.length, 2);
+  await machine.exportStates(saved);
+  t.equal(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, kernel: '/elsewhere' }, 'k', 'i'));
+  t.not(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, memory: 300 }, 'k', 'i'));
+  const other = await Machine.start({ ...options, restore: { file: saved, snapshot: 'pristine' } });
+  t.teardown(() => other.stop());
+  t.equal(await inGuest(other, image, 'ls /tmp'), 'early\n');
+  t.not(other.sshPort, machine.sshPort);
+  await other.stop();
+  await t.rejects(Machine.start({ ...options, restore: { file: saved, snapshot: 'other' } }), {
+    message: "loadvm other: Snapshot 'other' does not exist in one or more devices",
+  });
+});
+
+void t.test('a damaged state is refused before QEMU starts', async (t) => {
+  const damaged = join(t.testdir(), 'damaged.qcow2');
+  await copyFile(saved, damaged);
+  await truncate(damaged, 200_000);
+  await t.rejects(Machine.start({ ...options, restore: { file: damaged, snapshot: 'pristine' } }), {
+    message: `saved guest state ${damaged} is damaged`,
+    hint: `remove it: ${damaged}`,
+  });
+});
+
+void t.test('a panic is seen on the console; the panic ends QEMU', async (t) => {
+  const mark = machine.console.mark();
+  const gone = inGuest(machine, image, 'echo c > /proc/sysrq-trigger').catch(() => 'connection lost');
+  const failure = await machine.diagnose(patience);
+  t.equal(failure.kind, 'panic');
+  t.equal(failure.message, 'the guest is gone: Kernel panic - not syncing: sysrq triggered crash');
+  t.ok(failure.details.some((line) => line.startsWith('command: ')));
+  t.match(await machine.exited, { reason: 'panic', code: 0 });
+  t.ok(machine.console.since(mark).some((line) => line.text.includes('Rebooting in 1 seconds')), 'shown to the end');
+  t.notOk(existsSync(`/proc/${machine.pid}`));
+  await gone;
+  await t.rejects(machine.saveSnapshot('late'), /savevm late: QEMU's control connection was closed/);
+});
