@@ -107,7 +107,7 @@ async function unpackStock(
   for (const record of packages) {
     const file = await root.download(record, progress);
     progress(`unpacking ${record.name} ${record.version}`);
-    await unpackPackage(file, work, (path) => !path.startsWith('usr/share/'));
+    await unpackPackage(file, work, (path) => !path.startsWith('usr/share/') && !ofOtherArchitecture(path));
   }
   const buildDir = `usr/src/${headers.name}`;
   await relocate(work, buildDir, `usr/src/${common.name}`);
@@ -128,6 +128,11 @@ async function unpackStock(
     modulesDir: `lib/modules/${release}`,
     packages,
   });
+}
+
+/** The common headers of the architectures that are never a guest; arm64 includes some of arm's. */
+function ofOtherArchitecture(path: string): boolean {
+  return /^usr\/src\/linux-headers-[^/]+-common\/arch\/(?!(?:x86|arm|arm64)(?:\/|$))[^/]+\//.test(path);
 }
 
 /**

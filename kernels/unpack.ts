@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { createWriteStream } from 'node:fs';
-import { link, lstat, mkdir, realpath, rm, symlink } from 'node:fs/promises';
+import { link, lstat, mkdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,21 +21,29 @@ export type PathFilter = (path: string) => boolean;
 export async function unpackTar(tar: Readable, directory: string, filter: PathFilter = () => true): Promise<void> {
   const root = await realpath(directory);
   const parser = extract();
+  // Folders seen to be real ones. They stay that: nothing here removes a folder.
+  const folders = new Set<string>();
   // The for-await below sees a failure of either side; this keeps the pipeline's own rejection from going unhandled.
   const feeding = pipeline(tar, parser).catch((error: unknown) => error);
   for await (const entry of parser) {
     const path = insidePath(entry.header.name);
-    if (path !== '' && filter(path)) await place(root, path, entry.header, entry as AsyncIterable<Buffer>);
+    if (path !== '' && filter(path)) await place(root, path, entry.header, entry as AsyncIterable<Buffer>, folders);
     entry.resume();
   }
   const failure = await feeding;
   if (failure instanceof Error) throw failure;
 }
 
-async function place(root: string, path: string, header: Header, content: AsyncIterable<Buffer>): Promise<void> {
+async function place(
+  root: string,
+  path: string,
+  header: Header,
+  content: AsyncIterable<Buffer>,
+  folders: Set<string>,
+): Promise<void> {
   const { type, linkname, mode } = header;
   const target = join(root, path);
-  await makeParent(root, path);
+  await makeParent(root, path, folders);
   switch (type) {
     case 'directory': {
       const existing = await lstat(target).catch(() => undefined);
@@ -48,7 +55,7 @@ async function place(root: string, path: string, header: Header, content: AsyncI
     case 'file':
     case 'contiguous-file':
       await rm(target, { force: true });
-      await pipeline(content, createWriteStream(target, { mode: mode & 0o777, flags: 'wx' }));
+      await writeFile(target, content, { mode: mode & 0o777, flag: 'wx' });
       return;
     case 'symlink':
       await rm(target, { force: true });
@@ -69,14 +76,19 @@ async function place(root: string, path: string, header: Header, content: AsyncI
 }
 
 /** Makes the entry's parent, and sees to it that links on the way did not lead outside. */
-async function makeParent(root: string, path: string): Promise<void> {
+async function makeParent(root: string, path: string, folders: Set<string>): Promise<void> {
+  if (folders.has(dirname(path))) return;
   let current = root;
+  let linked = false;
   for (const name of path.split('/').slice(0, -1)) {
     current = join(current, name);
     const existing = await lstat(current).catch(() => undefined);
-    if (existing?.isSymbolicLink()) await assertInside(root, current, path);
-    else if (!existing) await mkdir(current);
+    if (existing?.isSymbolicLink()) {
+      await assertInside(root, current, path);
+      linked = true;
+    } else if (!existing) await mkdir(current);
   }
+  if (!linked) folders.add(dirname(path));
 }
 
 async function assertInside(root: string, place: string, path: string): Promise<void> {

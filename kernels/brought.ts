@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+import { access, readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { parseArch, type Arch } from '../harness/arch.js';
+import { UsageError } from '../harness/errors.js';
+import { identifyImage } from './image.js';
+import { parseConfig } from './kconfig.js';
+import { contentDigest, kernelFingerprint } from './store.js';
+import { defaultPrefix, findToolchain, moduleBuildTools, requireTools } from './toolchain.js';
+import type { AcquiredKernel, Progress } from './types.js';
+
+/** A kernel of the user's own, as the command line or `klp.config.ts` describes it. */
+export interface BroughtKernel {
+  /** `--image`: bzImage, Image, Image.gz or vmlinux. */
+  readonly image: string;
+  /** `--build-dir`: the folder it was built in, or the headers that belong to it. */
+  readonly buildDir: string;
+  /** `--arch`; what `.config` says when left out. */
+  readonly arch?: string;
+  /** `--toolchain`: prefix of the compiler, `CROSS_COMPILE=`. */
+  readonly toolchain?: string;
+  /** `lib/modules/<release>` of an installed tree, when drivers the guest needs are not built in. */
+  readonly modulesDir?: string;
+}
+
+/**
+ * Takes a user's kernel as it is, after checking that image and build directory belong together, so that a wrong
+ * pairing is told now and not by a module that the guest refuses.
+ *
+ * @throws UsageError saying which file is missing or what does not fit; InfrastructureError without a compiler
+ */
+export async function bringKernel(brought: BroughtKernel, progress: Progress): Promise<AcquiredKernel> {
+  const image = resolve(brought.image);
+  const buildDir = resolve(brought.buildDir);
+  await requireFile(image, '--image', 'name the file that QEMU boots: bzImage, Image or Image.gz');
+  await requireFile(buildDir, '--build-dir', 'name the folder that the kernel was built in');
+  const config = join(buildDir, '.config');
+  const symvers = join(buildDir, 'Module.symvers');
+  await requireFile(config, '--build-dir', 'is it the folder that the kernel was built in (O=)?');
+  await requireFile(join(buildDir, 'Makefile'), '--build-dir', 'is it the folder that the kernel was built in (O=)?');
+  await requireFile(symvers, '--build-dir', 'build the kernel and its modules there: make all modules');
+  const release = await releaseOf(buildDir);
+  const options = parseConfig(await readFile(config, 'utf8'));
+  const arch = archOf(options, config, brought.arch);
+  checkPairing(await readFile(image), { image, buildDir, release, arch });
+
+  await requireTools(moduleBuildTools, 'building modules');
+  const toolchain = await findToolchain(arch, brought.toolchain ?? defaultPrefix(arch));
+  const built = JSON.parse(options.get('CONFIG_CC_VERSION_TEXT') ?? '""') as string;
+  if (built !== '' && compilerVersion(built) !== compilerVersion(toolchain.version)) {
+    progress(`note: ${buildDir} was built with "${built}", its modules will be built with "${toolchain.version}"`);
+  }
+  return {
+    name: `image:${basename(image)}`,
+    arch,
+    origin: 'brought',
+    release,
+    version: buildDir,
+    image,
+    buildDir,
+    config,
+    modulesDir: brought.modulesDir === undefined ? undefined : resolve(brought.modulesDir),
+    toolchain,
+    packages: [],
+    fingerprint: kernelFingerprint(await contentDigest({ image, config, symvers, release }), toolchain, []),
+  };
+}
+
+async function requireFile(file: string, option: string, hint: string): Promise<void> {
+  await access(file).catch(() => {
+    throw new UsageError(`${option}: ${file} does not exist`, { hint });
+  });
+}
+
+/**
+ * What modules built there will say they are for. Debian's headers have the upstream version in `kernel.release`, so
+ * `utsrelease.h`, which `vermagic` is made from, goes first.
+ */
+async function releaseOf(buildDir: string): Promise<string> {
+  const header = await readFile(join(buildDir, 'include/generated/utsrelease.h'), 'utf8').catch(() => '');
+  const file = join(buildDir, 'include/config/kernel.release');
+  const release = /UTS_RELEASE "([^"]+)"/.exec(header)?.[1] ?? (await readFile(file, 'utf8').catch(() => '')).trim();
+  if (release === '') {
+    throw new UsageError(`--build-dir: ${file} does not exist`, { hint: 'build the kernel there first: make all modules' });
+  }
+  return release;
+}
+
+function archOf(options: ReadonlyMap<string, string>, config: string, asked: string | undefined): Arch {
+  const arch = options.get('CONFIG_X86_64') === 'y' ? 'x86_64' : options.get('CONFIG_ARM64') === 'y' ? 'arm64' : undefined;
+  if (!arch) throw new UsageError(`${config} is for neither x86_64 nor arm64`);
+  if (asked !== undefined && parseArch(asked) !== arch) {
+    throw new UsageError(`--arch ${asked} does not fit --build-dir: ${config} is for ${arch}`);
+  }
+  return arch;
+}
+
+function checkPairing(
+  content: Buffer,
+  of: { image: string; buildDir: string; release: string; arch: Arch },
+): void {
+  const said = identifyImage(content);
+  if (said.arch !== undefined && said.arch !== of.arch) {
+    throw new UsageError(`${of.image} is an image for ${said.arch}, but ${of.buildDir} is configured for ${of.arch}`, {
+      hint: 'give the image and the build directory of one and the same kernel',
+    });
+  }
+  if (said.release === undefined) {
+    throw new UsageError(`${of.image} holds no kernel version: it is no kernel image, or in a form not read here`, {
+      hint: 'give a bzImage, an arm64 Image or Image.gz, or vmlinux',
+    });
+  }
+  if (said.release !== of.release) {
+    throw new UsageError(
+      `${of.image} is Linux ${said.release}, but modules from ${of.buildDir} would be for ${of.release}: ` +
+        'the guest would refuse them',
+      { hint: 'give the image and the build directory of one and the same kernel' },
+    );
+  }
+}
+
+/** `gcc-12 (Debian 12.2.0-14) 12.2.0` and `aarch64-linux-gnu-gcc (…) 12.2.0` are the same compiler: the last number. */
+function compilerVersion(text: string): string {
+  return /(\d+(?:\.\d+)+)\s*$/.exec(text)?.[1] ?? text;
+}
