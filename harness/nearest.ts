@@ -16,7 +16,7 @@ export function editDistance(a: string, b: string): number {
 
 /**
  * The candidate a person probably meant by `word`, for "did you mean …".
- * @returns undefined when nothing is within a third of the word's length (at least one edit), case aside
+ * @returns undefined when nothing is within a third of the word's length, rounded up, case aside
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: { candidate: string; distance: number } | undefined;
@@ -24,5 +24,5 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (!best || distance < best.distance) best = { candidate, distance };
   }
-  return best && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
+  return best && best.distance <= Math.ceil(word.length / 3) ? best.candidate : undefined;
 }

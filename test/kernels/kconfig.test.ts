@@ -58,5 +58,4 @@ await t.test('a real kernel source says which option it does not take', { timeou
     message: 'the kernel configuration did not take CONFIG_KLP_NO_SUCH_OPTION, CONFIG_LIVEPATCH',
     details: ['CONFIG_KLP_NO_SUCH_OPTION: asked for y, got nothing', 'CONFIG_LIVEPATCH: asked for y, got nothing'],
   });
-  await configure(tree, 'arm64', 'aarch64-linux-gnu-', ['CONFIG_MODULES=y']);
 });
