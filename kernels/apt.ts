@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import pRetry, { AbortError } from 'p-retry';
@@ -46,9 +46,9 @@ export class AptRoot {
     for (const folder of ['lists/partial', 'archives/partial', 'state', 'resolved']) {
       await mkdir(join(root.directory, folder), { recursive: true });
     }
-    await writeFile(root.path('apt.conf'), root.configuration());
-    await writeFile(root.path('required.list'), sourcesList(sources.filter((s) => !s.optional), keyring));
-    await writeFile(root.path('optional.list'), sourcesList(sources.filter((s) => s.optional), keyring));
+    await writeIfNew(root.path('apt.conf'), root.configuration());
+    await writeIfNew(root.path('required.list'), sourcesList(sources.filter((s) => !s.optional), keyring));
+    await writeIfNew(root.path('optional.list'), sourcesList(sources.filter((s) => s.optional), keyring));
     return root;
   }
 
@@ -130,7 +130,7 @@ export class AptRoot {
         }
       }
       const texts = await Promise.all(lists.map((name) => readFile(this.path(name), 'utf8')));
-      await writeFile(this.path('sources.list'), texts.join(''));
+      await writeIfNew(this.path('sources.list'), texts.join(''));
       await writeFile(stamp, '');
       await utimes(stamp, new Date(), new Date());
     });
@@ -234,6 +234,14 @@ export class AptRoot {
       },
     );
   }
+}
+
+/** Leaves a file with this text alone, for another run may be reading it; replaces one with another text whole. */
+async function writeIfNew(file: string, text: string): Promise<void> {
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return;
+  const draft = `${file}.${randomUUID()}`;
+  await writeFile(draft, text);
+  await rename(draft, file);
 }
 
 function sourcesList(sources: readonly Source[], keyring: string): string {

@@ -77,7 +77,7 @@ export async function acquireBuilt(kernel: BuiltKernel, progress: Progress): Pro
       if (!source) throw new Error('a source plan has one package');
       const tree = await unpackSource(join(work, 'src'), source, root, progress);
       await configure(tree, kernel.arch, toolchain.crossCompile, fragments);
-      await build(tree, kernel, toolchain, source, join(cacheRoot(), 'logs', `${key}.log`), progress);
+      await compile(tree, kernel, toolchain, source, join(cacheRoot(), 'logs', `${key}.log`), progress);
       await install(tree, work, kernel, toolchain, source);
       await rm(join(work, 'src'), { recursive: true });
     });
@@ -158,7 +158,12 @@ function makeArguments(kernel: BuiltKernel, toolchain: Toolchain, source: Packag
   ];
 }
 
-async function build(
+/**
+ * Compiles the configured kernel in `tree`, saying now and then how far it is.
+ * @param log file that the whole output is written to, whatever comes of it
+ * @throws InfrastructureError with the last thirty lines when it fails
+ */
+export async function compile(
   tree: string,
   kernel: BuiltKernel,
   toolchain: Toolchain,

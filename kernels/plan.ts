@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { digest } from '../harness/cache.js';
 import { messageOf } from '../harness/errors.js';
@@ -67,8 +68,9 @@ async function lookUp(root: AptRoot, plan: Plan): Promise<readonly PackageRecord
   const found = await plan.find((name, arch) => root.find(name, arch));
   const packages = found.map(({ name, version, arch, sha256 }) => ({ name, version, arch, sha256 }));
   const file = recordFile(root, plan);
-  await writeFile(`${file}.${process.pid}`, JSON.stringify({ at: Date.now(), packages } satisfies Remembered));
-  await rename(`${file}.${process.pid}`, file);
+  const id = randomUUID();
+  await writeFile(`${file}.${id}`, JSON.stringify({ at: Date.now(), packages } satisfies Remembered));
+  await rename(`${file}.${id}`, file);
   return packages;
 }
 
