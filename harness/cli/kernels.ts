@@ -19,7 +19,7 @@ export function kernelsCommand(): Command {
           continue;
         }
         const kernel = await entry.cached();
-        const version = kernel ? `${kernel.release} (${kernel.version})` : 'not fetched yet';
+        const version = kernel ? `${kernel.release} (${kernel.version})` : `not ${entry.origin === 'stock' ? 'fetched' : 'built'} yet`;
         const can = entry.livepatch ? 'can livepatch' : 'refuses livepatches';
         process.stdout.write(`${entry.name.padEnd(18)} ${entry.arch.padEnd(7)} ${entry.origin.padEnd(6)} ${can.padEnd(20)} ${version}\n`);
       }

@@ -70,7 +70,8 @@ export function runCommand(done: (status: number) => void, harness: string): Com
     .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
   withKernelOptions(command);
   return command.action(async (words: string[], options: RunWords) => {
-    const scenarios = await chooseScenarios(words, options.grep);
+    const chosen = await chooseScenarios(words, options.grep);
+    const scenarios = chosen.map((c) => c.scenario);
     if (options.list === true) {
       for (const s of scenarios) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
       return;
@@ -84,6 +85,7 @@ export function runCommand(done: (status: number) => void, harness: string): Com
       const summary = await run({
         kernels,
         scenarios,
+        scenarioWords: (id) => chosen.find((c) => c.scenario.id === id)?.words ?? id,
         accel: parseAccel(options.accel),
         profile: options.profile,
         strict: options.strict === true,

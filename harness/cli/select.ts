@@ -61,17 +61,27 @@ function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
   return { name: `image:${image.split('/').at(-1) ?? image}`, acquire: (progress) => bringKernel(request, progress), words };
 }
 
+/** A scenario, and the words that choose it alone. */
+export interface Chosen {
+  readonly scenario: Scenario;
+  readonly words: string;
+}
+
+function byId(scenario: Scenario): Chosen {
+  return { scenario, words: scenario.id };
+}
+
 /**
  * The scenarios that words choose: ids of ours, or files (`my-test.ts`) that export scenarios; all of ours without words.
  * @param grep keeps those whose id, title or clauses match
  * @throws UsageError for an unknown id, with the nearest one; for a file without scenarios; when nothing is left
  */
-export async function chooseScenarios(words: readonly string[], grep?: string): Promise<readonly Scenario[]> {
-  const chosen = words.length === 0 ? ours : (await Promise.all(words.map(scenariosOf))).flat();
-  const distinct = [...new Map(chosen.map((s) => [s.id, s])).values()];
+export async function chooseScenarios(words: readonly string[], grep?: string): Promise<readonly Chosen[]> {
+  const chosen = words.length === 0 ? ours.map(byId) : (await Promise.all(words.map(scenariosOf))).flat();
+  const distinct = [...new Map(chosen.map((c) => [c.scenario.id, c])).values()];
   if (grep === undefined) return distinct;
   const pattern = compile(grep);
-  const kept = distinct.filter((s) => [s.id, s.title, ...clauseIds(s)].some((text) => pattern.test(text)));
+  const kept = distinct.filter(({ scenario: s }) => [s.id, s.title, ...clauseIds(s)].some((text) => pattern.test(text)));
   if (kept.length === 0) throw new UsageError(`no scenario matches --grep ${grep}`, { hint: 'npx klp run --list shows them' });
   return kept;
 }
@@ -84,10 +94,12 @@ function compile(grep: string): RegExp {
   }
 }
 
-async function scenariosOf(word: string): Promise<readonly Scenario[]> {
+async function scenariosOf(word: string): Promise<readonly Chosen[]> {
   const known = ours.find((s) => s.id === word);
-  if (known) return [known];
-  if (/\.[cm]?[jt]s$/.test(word)) return fromFile(word);
+  if (known) return [byId(known)];
+  if (/\.[cm]?[jt]s$/.test(word)) {
+    return (await fromFile(word)).map((scenario) => ({ scenario, words: `${word} --grep '^${scenario.id}$'` }));
+  }
   const guess = nearest(word, ours.map((s) => s.id));
   throw new UsageError(`there is no scenario "${word}"`, {
     hint: guess === undefined ? 'npx klp run --list shows them' : `did you mean ${guess}?`,

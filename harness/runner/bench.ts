@@ -26,17 +26,18 @@ export interface BenchOptions {
 
 /** A booted kernel that gives out its pristine guest again and again. */
 export class Bench implements AsyncDisposable {
-  readonly bootMs: number;
+  /** False once QEMU is gone (the kernel panicked, say): another bench has to be started. */
+  alive = true;
 
   private constructor(
     readonly machine: Machine,
     readonly guest: SshGuest,
     readonly accel: string,
     readonly commandLine: string,
-    bootMs: number,
+    readonly bootMs: number,
     private readonly signal: AbortSignal,
   ) {
-    this.bootMs = bootMs;
+    void machine.exited.then(() => (this.alive = false));
   }
 
   /**

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { type Failure } from '../events/schema.js';
-import { InfrastructureError, KlpError, messageOf } from '../errors.js';
+import { DeadlineError, InfrastructureError, KlpError, messageOf } from '../errors.js';
 import { AgentFailure, ConnectionLostError } from '../guest/errors.js';
 import { type Capability, capabilityTexts } from '../model/capabilities.js';
 import { ModelViolation, ReferenceModel, SituationError } from '../model/reference.js';
@@ -11,6 +11,7 @@ import { type BuiltModule, buildModules, moduleKey } from '../modules/build.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { MachineError } from '../vm/failure.js';
+import { within } from '../vm/within.js';
 import { Bench } from './bench.js';
 import { Expectations, type ScenarioOutcome, clauseVerdicts } from './expectations.js';
 import type { Journal } from './journal.js';
@@ -97,16 +98,11 @@ class KernelRun {
   }
 
   private async boot(kernel: AcquiredKernel, known: StaticFacts, scenarios: readonly Scenario[]): Promise<void> {
-    const { journal, accel, signal, rdinit, bootDeadline } = this.options;
-    const progress = this.progress;
-    await using bench = await Bench.start({
-      kernel,
-      accel,
-      signal,
-      progress,
-      ...(rdinit === undefined ? {} : { rdinit }),
-      ...(bootDeadline === undefined ? {} : { bootDeadline }),
-    });
+    const { journal, signal } = this.options;
+    let bench = await this.startBench(kernel);
+    // A bench that died has nothing left to dispose of, so the last one is the only one to end.
+    await using last = { [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
+    void last;
     const facts = await kernelFacts(kernel, known, bench.guest);
     const { capabilities } = facts.facts;
     journal.emit('kernel.booted', {
@@ -119,12 +115,28 @@ class KernelRun {
       capabilities: [...capabilities].sort(),
     });
     const askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
-    const modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), progress);
+    const modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), this.progress);
+    const liveBench = async (): Promise<Bench> => {
+      if (!bench.alive) bench = await this.startBench(kernel);
+      return bench;
+    };
     for (const s of scenarios) {
       signal.throwIfAborted();
-      if (askable.includes(s)) await this.one(s, bench, facts, modules);
+      if (askable.includes(s)) await this.one(s, liveBench, facts, modules);
       else this.notApplicable(s, lacking(s, capabilities));
     }
+  }
+
+  private startBench(kernel: AcquiredKernel): Promise<Bench> {
+    const { accel, signal, rdinit, bootDeadline } = this.options;
+    return Bench.start({
+      kernel,
+      accel,
+      signal,
+      progress: this.progress,
+      ...(rdinit === undefined ? {} : { rdinit }),
+      ...(bootDeadline === undefined ? {} : { bootDeadline }),
+    });
   }
 
   private readonly progress = (text: string): void => {
@@ -135,7 +147,7 @@ class KernelRun {
 
   private async one(
     s: Scenario,
-    bench: Bench,
+    liveBench: () => Promise<Bench>,
     facts: KernelFacts,
     modules: ReadonlyMap<string, BuiltModule>,
   ): Promise<void> {
@@ -147,7 +159,7 @@ class KernelRun {
     do {
       attempts += 1;
       journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...asked], attempt: attempts });
-      attempt = await this.attempt(s, asked, bench, facts, modules);
+      attempt = await this.attempt(s, asked, await liveBench(), facts, modules);
       signal.throwIfAborted();
     } while (attempt.failure?.kind === 'infrastructure' && attempts <= retries);
     const flaky = attempts > 1 && attempt.verdict !== 'error';
@@ -177,8 +189,12 @@ class KernelRun {
       session.doing = 'pushing modules';
       if (files.length > 0) await bench.guest.push(moduleDirectory, files);
       await session.prepare();
-      await s.run(session.context);
+      const patience = (s.seconds ?? 60) * 1000 * bench.machine.slowdown;
+      await within(s.run(session.context), patience, `scenario ${s.id} to end`);
     } catch (error) {
+      // What an abandoned scenario still tries fails at once, and disturbs nothing that comes after.
+      if (error instanceof DeadlineError) session.end();
+
       problem = await this.explain(error, session, bench);
     }
     const log = await bench.guest
@@ -204,6 +220,7 @@ class KernelRun {
       return { verdict: worst(['error', ...verdicts]), reason, failure: { kind: 'assertion', message: reason, during }, clauses: [] };
     }
     const failure = await this.failureOf(error, bench);
+    if (error instanceof DeadlineError && failure.kind === 'infrastructure') failure.kind = 'hang';
     return { verdict: worst(['error', ...verdicts]), reason: failure.message, failure: { ...failure, during }, clauses: [] };
   }
 

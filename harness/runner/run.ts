@@ -23,6 +23,8 @@ export interface KernelChoice {
 export interface RunOptions {
   readonly kernels: readonly KernelChoice[];
   readonly scenarios: readonly Scenario[];
+  /** Words of the command line that choose one scenario again. */
+  readonly scenarioWords: (id: string) => string;
   readonly accel: AccelChoice;
   readonly profile: Profile;
   readonly strict: boolean;
@@ -86,7 +88,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
         retries: options.retries,
         expectations,
         signal: options.signal,
-        repeat: (scenario) => `npx klp run ${scenario} ${kernel.words}`,
+        repeat: (scenario) => `npx klp run ${options.scenarioWords(scenario)} ${kernel.words}`,
         ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
         ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
       };

@@ -8,7 +8,7 @@ import type { Observation } from '../model/observations.js';
 import type { Operation } from '../model/operations.js';
 import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
 import { type Body, holders, original, reachableBodies, references } from '../model/state.js';
-import { parseEnabledFunctions, parseKallsyms } from '../guest/parsers.js';
+import { readEnabledFunctions, readKallsyms } from '../guest/livepatch-fs.js';
 import type { Observe, ParkOptions, ScenarioContext, Sleeper } from './scenario.js';
 
 /** Where a scenario's modules lie in the guest. */
@@ -42,6 +42,7 @@ export class Session {
   readonly judgements: Judgement[] = [];
   readonly context: ScenarioContext;
   #commandLine = '';
+  #ended = false;
 
   constructor(
     private readonly guest: Guest,
@@ -50,7 +51,7 @@ export class Session {
     private readonly slowdown: number,
     private readonly emit: Emit,
   ) {
-    const observe: Observe = {
+    const observe = this.guarded<Observe>({
       threads: () => this.threads(false),
       settledThreads: () => this.threads(true),
       sysfs: (patch) => this.sysfs(patch),
@@ -60,18 +61,36 @@ export class Session {
       departure: (patch) => this.departure(patch),
       resolvedSymbols: (patch) => this.resolvedSymbols(patch),
       ftrace: (f) => this.ftrace(f),
-    };
+    });
     this.context = {
       guest,
       model,
       observe,
+      ...this.guarded({
       load: (module) => this.load(module),
       unload: (module) => this.unload(module),
       write: (patch, text) => this.write(patch, text),
       enable: (patch) => this.write(patch, '1'),
       disable: (patch) => this.write(patch, '0'),
       park: (f, options) => this.park(f, options),
+      } satisfies Partial<ScenarioContext>),
     };
+  }
+
+  /** The methods, refusing once the session has ended. */
+  private guarded<T extends object>(methods: T): T {
+    const entries = Object.entries(methods as Record<string, (...args: never[]) => Promise<unknown>>);
+    return Object.fromEntries(
+      entries.map(([name, method]) => [
+        name,
+        (...args: never[]) => (this.#ended ? Promise.reject(new SituationError('the scenario has ended')) : method(...args)),
+      ]),
+    ) as T;
+  }
+
+  /** After this every operation and look is refused: the scenario's time is up. */
+  end(): void {
+    this.#ended = true;
   }
 
   /** Before the scenario: what the unpatched kernel says. */
@@ -179,8 +198,8 @@ export class Session {
 
   // ---- observations --------------------------------------------------------------------------------------------
 
-  private observe(what: string, seen: string, span: Span, observation: Observation): void {
-    this.emit('observation', { what, seen, span: spanText(span) });
+  private observe(what: string, seen: string, span: Span | undefined, observation: Observation): void {
+    this.emit('observation', { what, seen, ...(span === undefined ? {} : { span: spanText(span) }) });
     this.judge(this.model.observe(observation));
   }
 
@@ -297,9 +316,7 @@ export class Session {
 
   private async resolvedSymbols(patch: LivepatchDescription): Promise<void> {
     this.doing = `reading the .klp.sym symbols of ${patch.name}`;
-    const { stdout, code } = await this.guest.run('cat /proc/kallsyms');
-    if (code !== 0) throw new SituationError('/proc/kallsyms cannot be read');
-    const table = parseKallsyms(stdout);
+    const table = await readKallsyms(this.guest, `[${patch.name}]`, ...patch.uses.map((u) => ` ${u.name}`));
     const printed = await this.guest.readText('/proc/cmdline');
     const symbols = patch.uses.flatMap((use) => {
       const object = use.object === vmlinux ? undefined : use.object;
@@ -320,20 +337,9 @@ export class Session {
 
   private async ftrace(f: FunctionName): Promise<void> {
     this.doing = `reading ftrace's users of ${f.name}`;
-    const outcome = await this.firstReadable(['/sys/kernel/tracing/enabled_functions', '/sys/kernel/debug/tracing/enabled_functions']);
-    const line = parseEnabledFunctions(must(outcome, 'enabled_functions')).find((e) => e.name === f.name);
+    const line = (await readEnabledFunctions(this.guest)).find((e) => e.name === f.name);
     const observation = { kind: 'ftrace', function: f, users: line?.users ?? 0, flags: line?.flags ?? '' } as const;
-    this.observe(`ftrace users of ${f.name}`, line ? `${line.users} ${line.flags}` : 'none', outcome.span, observation);
-  }
-
-  private async firstReadable(files: readonly string[]): Promise<Outcome<string>> {
-    let outcome: Outcome<string> | undefined;
-    for (const file of files) {
-      outcome = await this.guest.readText(file);
-      if (outcome.ok) break;
-    }
-    if (!outcome) throw new SituationError('nothing to read');
-    return outcome;
+    this.observe(`ftrace users of ${f.name}`, line ? `${line.users} ${line.flags}` : 'none', undefined, observation);
   }
 }
 

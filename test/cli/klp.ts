@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+import { type ChildProcess, spawn } from 'node:child_process';
+import { packagePath } from '../../harness/package-root.js';
+
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface KlpOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds after which it is killed and the status is null. */
+  readonly timeout?: number;
+  readonly onStart?: (child: ChildProcess) => void;
+  /** Called with all of stdout so far. */
+  readonly onOutput?: (text: string) => void;
+}
+
+/** Runs the real command line, as `npx klp` would. */
+export function klp(args: readonly string[], options: KlpOptions = {}): Promise<Ended> {
+  const { CI, FORCE_COLOR, ...env } = process.env;
+  void [CI, FORCE_COLOR];
+  const child = spawn(process.execPath, [packagePath('dist/harness/cli/main.js'), ...args], {
+    cwd: options.cwd ?? process.cwd(),
+    env: { ...env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  options.onStart?.(child);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+    options.onOutput?.(stdout);
+  });
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeout ?? 60_000);
+  return new Promise((resolve) => {
+    child.on('close', (status) => {
+      clearTimeout(timer);
+      resolve({ status, stdout, stderr });
+    });
+  });
+}
