@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { InfrastructureError } from '../errors.js';
 import type { ConsoleReport } from './console.js';
+import { severity } from './splats.js';
 
 /**
  * What can become of a guest. Only `infrastructure` is worth trying again; the others are findings about the kernel
@@ -14,6 +15,16 @@ export type FailureKind =
   | 'connection lost'
   | 'boot failed'
   | 'infrastructure';
+
+/** How a machine ended. */
+export interface MachineExit {
+  readonly reason: 'stopped' | 'powered off' | 'panic' | 'reset' | 'killed' | 'failed';
+  /** QEMU's exit status; null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** What QEMU itself had to say. */
+  readonly stderr: string;
+}
 
 /** The guest, or QEMU around it, is in no state to go on. `details` are console lines, stderr and the argv. */
 export class MachineError extends InfrastructureError {
@@ -39,4 +50,29 @@ export function failureOf(report: ConsoleReport): FailureKind {
     case 'lockup':
       return 'hang';
   }
+}
+
+/**
+ * What is to be said of a guest that no longer answers: the worst the console reported, else how QEMU ended. A warning
+ * alone takes no guest down, and one that reset itself without a word is no fault of the host's.
+ */
+export function whatBecame(
+  reports: readonly ConsoleReport[],
+  exit: MachineExit | undefined,
+): { kind: FailureKind; message: string } {
+  const deadly = reports.filter((report) => report.kind !== 'warning');
+  const worst = deadly.reduce<ConsoleReport | undefined>(
+    (a, b) => (a && severity(a.kind) >= severity(b.kind) ? a : b),
+    undefined,
+  );
+  if (worst) return { kind: failureOf(worst), message: `the guest is gone: ${worst.title}` };
+  if (!exit) return { kind: 'connection lost', message: 'the guest no longer answers, and its console does not say why' };
+  const byItself = exit.reason === 'reset' || exit.reason === 'powered off';
+  return { kind: byItself ? 'connection lost' : 'infrastructure', message: `the guest is gone: ${describeExit(exit)}` };
+}
+
+/** For a person: `QEMU ended with status 1 (failed)`. */
+export function describeExit(exit: MachineExit): string {
+  const how = exit.signal === null ? `with status ${exit.code ?? 'unknown'}` : `by ${exit.signal}`;
+  return `QEMU ended ${how} (${exit.reason})`;
 }

@@ -7,7 +7,7 @@ import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
 import { lastLines, scrubbedEnvironment } from '../host.js';
 import { inherited, qemuArguments, shellQuoted, type Hardware } from './argv.js';
 import { Console, type ConsoleReport } from './console.js';
-import { MachineError, failureOf, type FailureKind } from './failure.js';
+import { MachineError, describeExit, whatBecame, type FailureKind, type MachineExit } from './failure.js';
 import { findProgram, tiedToUs } from './qemu.js';
 import { Qmp } from './qmp.js';
 import { copyStates, openStates } from './states.js';
@@ -22,16 +22,6 @@ export interface MachineOptions extends Omit<Hardware, 'paused'> {
   readonly signal?: AbortSignal;
   /** Called before the first line of the console can come: listen to its emitter here. */
   readonly onConsole?: (console: Console) => void;
-}
-
-/** How a machine ended. */
-export interface MachineExit {
-  readonly reason: 'stopped' | 'powered off' | 'panic' | 'reset' | 'killed' | 'failed';
-  /** QEMU's exit status; null when a signal ended it. */
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** What QEMU itself had to say. */
-  readonly stderr: string;
 }
 
 /** Milliseconds, without an accelerator multiplied by the architecture's `tcgSlowdown`. */
@@ -51,6 +41,8 @@ export class Machine {
   private port = 0;
   private exit: MachineExit | undefined;
   private shutdown: string | undefined;
+  /** How many reports there were when the guest was last restored. */
+  private restoredAt = 0;
   private stopping = false;
   private stderr = '';
 
@@ -144,6 +136,7 @@ export class Machine {
    */
   async loadSnapshot(name: string): Promise<void> {
     this.console.settle();
+    this.restoredAt = this.reports.length;
     await this.snapshotCommand('loadvm', name);
     // QEMU itself goes on only if the guest was running before.
     await this.qmp.execute('cont');
@@ -174,7 +167,8 @@ export class Machine {
 
   /**
    * What became of a guest that no longer answers. A panic is on the console before the connection notices, but its
-   * text may still be on the way: waits until QEMU has ended or the console has been still.
+   * text may still be on the way: waits until QEMU has ended or the console has been still. Counts what was reported
+   * since the last restore.
    * @param milliseconds longest time to wait for either
    */
   async diagnose(milliseconds = 2000 * this.scale): Promise<MachineError> {
@@ -191,11 +185,8 @@ export class Machine {
       if (this.reports.length > mark && performance.now() - stillSince > 1000) break;
     }
     this.console.settle();
-    const reports = [...this.reports].reverse();
-    const worst = reports.find((r) => r.kind === 'panic') ?? reports.find((r) => failureOf(r) === 'hang') ?? reports[0];
-    if (worst) return this.failure(failureOf(worst), `the guest is gone: ${worst.title}`);
-    if (this.exit) return this.failure('infrastructure', `the guest is gone: ${describeExit(this.exit)}`);
-    return this.failure('connection lost', 'the guest no longer answers, and its console says nothing of it');
+    const { kind, message } = whatBecame(this.reports.slice(this.restoredAt), this.exit);
+    return this.failure(kind, message);
   }
 
   /** A MachineError with the console's end and QEMU's command line among its details. */
@@ -307,11 +298,6 @@ export class Machine {
     if (this.stopping) return 'stopped';
     return code === null ? 'killed' : 'failed';
   }
-}
-
-function describeExit(exit: MachineExit): string {
-  const how = exit.signal === null ? `with status ${exit.code ?? 'unknown'}` : `by ${exit.signal}`;
-  return `QEMU ended ${how} (${exit.reason})`;
 }
 
 /** The port the host chose, from `info usernet`. */

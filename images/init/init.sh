@@ -41,6 +41,7 @@ until [ -e /sys/class/net/eth0 ]; do
     [ $tries -lt 300 ] || fail "no network card appeared"
     usleep 100000
 done
+hostname -F /etc/hostname
 ip addr add 127.0.0.1/8 dev lo
 ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0 || fail "no address on eth0"

@@ -38,6 +38,8 @@ export async function stockImage(init?: string): Promise<{ kernel: AcquiredKerne
 export async function inGuest(machine: Machine, image: Image, command: string): Promise<string> {
   const client = new ssh2.Client();
   const ready = once(client, 'ready');
+  // A connection that was ended before a restore is reset after it.
+  client.on('error', () => undefined);
   client.connect({
     host: '127.0.0.1',
     port: machine.sshPort,
