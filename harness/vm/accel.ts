@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { arch as hostArch, tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { arch as hostArch } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { architectures, type Arch } from '../arch.js';
 import { cacheRoot, digest } from '../cache.js';
 import { UsageError } from '../errors.js';
+import { lastLines } from '../host.js';
+import { namelessFile } from './nameless.js';
 import { findProgram, tiedToUs } from './qemu.js';
 
 /** What `--accel` may say. */
@@ -67,24 +70,30 @@ function bootSector(): Buffer {
  * @returns undefined when the boot sector's own exit status comes back in time, else what happened instead
  */
 export async function probe(qemu: string, accel: Accel, milliseconds: number): Promise<string | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'klp-accel-'));
+  const disk = await namelessFile((file) => writeFile(file, bootSector()));
   try {
-    const disk = join(folder, 'boot.img');
-    await writeFile(disk, bootSector());
     const { command, args } = tiedToUs(qemu, [
+      // SeaBIOS boots no q35's disk in reasonable time.
       ...['-accel', accel, '-machine', 'pc', '-cpu', accel === 'kvm' ? 'host' : 'max', '-smp', '2', '-m', '32'],
       ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
-      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-      ...['-drive', `if=ide,format=raw,file=${disk.replaceAll(',', ',,')}`],
+      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-add-fd', 'fd=3,set=1'],
+      ...['-drive', 'if=ide,driver=raw,auto-read-only=off,file.filename=/dev/fdset/1,file.auto-read-only=off'],
     ]);
-    return await new Promise<string | undefined>((resolve) => {
-      execFile(command, args, { timeout: milliseconds, killSignal: 'SIGKILL' }, (error, _stdout, stderr) => {
-        if (error?.code === 0x21) resolve(undefined);
-        else if (error?.killed) resolve(`a boot sector did not end within ${milliseconds / 1000} s`);
-        else resolve(stderr.trim().split('\n').at(-1) ?? `QEMU ended with status ${error?.code ?? 0}`);
-      });
+    const time = AbortSignal.timeout(milliseconds);
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe', disk.fd],
+      signal: time,
+      killSignal: 'SIGKILL',
     });
+    child.on('error', () => undefined); // 'close' comes too, and says as much
+    const [complaint, code] = await Promise.all([
+      child.stderr ? text(child.stderr) : '',
+      new Promise<number | string>((resolve) => child.on('close', (status, signal) => resolve(status ?? String(signal)))),
+    ]);
+    if (code === 0x21) return undefined;
+    if (time.aborted) return `a boot sector did not end within ${milliseconds / 1000} s`;
+    return complaint.trim() === '' ? `QEMU ended with ${code}` : lastLines(complaint, 1).join();
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await disk.close();
   }
 }

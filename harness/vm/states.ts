@@ -1,43 +1,36 @@
 // SPDX-License-Identifier: MIT
 import { constants } from 'node:fs';
-import { copyFile, mkdtemp, open, rm, stat, type FileHandle } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { copyFile, stat, type FileHandle } from 'node:fs/promises';
 import { digest } from '../cache.js';
 import { InfrastructureError } from '../errors.js';
 import { host, tryHost } from '../host.js';
 import { qemuArguments, type Hardware } from './argv.js';
+import { namelessFile } from './nameless.js';
 import { findProgram } from './qemu.js';
 
 /**
- * A qcow2 file for a guest's saved states that has no name any more: QEMU inherits the descriptor, and whatever kills
- * QEMU or us, nothing is left on disk.
+ * A qcow2 file without a name, for a guest's saved states.
  *
  * @param from a qcow2 file with saved states to start from, checked and copied; without it, an empty one is made
  * @throws InfrastructureError when qemu-img is missing, the disk is full, or `from` is damaged
  */
 export async function openStates(from?: string): Promise<FileHandle> {
   const qemuImg = findProgram('qemu-img', 'qemu-utils');
-  const folder = await mkdtemp(join(tmpdir(), 'klp-vm-'));
-  try {
-    const file = join(folder, 'states.qcow2');
+  return namelessFile(async (file) => {
     if (from === undefined) {
       // States lie beyond the virtual disk's end, which nobody uses.
       await host(qemuImg, ['create', '-q', '-f', 'qcow2', file, '1M']);
-    } else {
-      await copyFile(from, file, constants.COPYFILE_FICLONE);
-      const check = await tryHost(qemuImg, ['check', '-q', '-f', 'qcow2', file]);
-      if (check.exitCode !== 0) {
-        throw new InfrastructureError(`saved guest state ${from} is damaged`, {
-          hint: `remove it: ${from}`,
-          details: check.all.trim().split('\n').slice(0, 10),
-        });
-      }
+      return;
     }
-    return await open(file, 'r+');
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    await copyFile(from, file, constants.COPYFILE_FICLONE);
+    const check = await tryHost(qemuImg, ['check', '-q', '-f', 'qcow2', file]);
+    if (check.exitCode !== 0) {
+      throw new InfrastructureError(`saved guest state ${from} is damaged`, {
+        hint: `remove it: ${from}`,
+        details: check.all.trim().split('\n').slice(0, 10),
+      });
+    }
+  });
 }
 
 /** Writes a copy of the states to a file. The handle may be of a file without a name. */
