@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { InfrastructureError } from '../harness/errors.js';
 import { scrubbedEnvironment } from '../harness/host.js';
@@ -58,8 +59,11 @@ export async function unpackPackage(file: string, directory: string, filter?: Pa
   });
   const ended = once(child, 'close') as Promise<[number | null]>;
   const complaint = text(child.stderr);
+  // Attached at once: what nobody reads yet is thrown away by Node when the child exits.
+  const tar = child.stdout.pipe(new PassThrough());
+  child.stdout.on('error', (error) => tar.destroy(error));
   try {
-    await unpackTar(child.stdout, directory, filter);
+    await unpackTar(tar, directory, filter);
   } catch (error) {
     child.kill();
     const [status] = await ended.catch(() => [null]);

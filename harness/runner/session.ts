@@ -14,6 +14,9 @@ import type { Observe, ParkOptions, ScenarioContext, Sleeper } from './scenario.
 /** Where a scenario's modules lie in the guest. */
 export const moduleDirectory = '/tmp/klp-modules';
 
+/** How the lines begin that we write into the guest's kernel log. */
+const logMark = 'klp-harness: ';
+
 const livepatchRoot = '/sys/kernel/livepatch';
 
 /** Guest milliseconds; multiplied by the machine's slowdown. */
@@ -105,10 +108,13 @@ export class Session {
     this.doing = what;
     const from = await this.guest.logEnd();
     const outcome = await perform();
-    const { records } = await this.guest.log(from);
+    // A mark for whoever reads the log; and the kernel's own last line, if it lacks its newline, ends only with the next
+    // record (kernel/printk): REG-6's does.
+    await this.guest.write('/dev/kmsg', `<7>${logMark}${what}: ${outcome.name}\n`);
+    const log = (await this.guest.log(from)).records.map((r) => r.text).filter((text) => !text.startsWith(logMark));
     this.emit('operation', { what, result: outcome.name, span: spanText(outcome.span) });
     try {
-      this.judge(this.model.operate(op, what, { errno: outcome.name, log: records.map((r) => r.text) }));
+      this.judge(this.model.operate(op, what, { errno: outcome.name, log }));
     } catch (error) {
       if (error instanceof ModelViolation) this.judge(error.judgements);
       throw error;
