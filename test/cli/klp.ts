@@ -20,11 +20,9 @@ export interface KlpOptions {
 
 /** Runs the real command line, as `npx klp` would. */
 export function klp(args: readonly string[], options: KlpOptions = {}): Promise<Ended> {
-  const { CI, FORCE_COLOR, ...env } = process.env;
-  void [CI, FORCE_COLOR];
   const child = spawn(process.execPath, [packagePath('dist/harness/cli/main.js'), ...args], {
     cwd: options.cwd ?? process.cwd(),
-    env: { ...env, ...options.env },
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   options.onStart?.(child);
