@@ -6,7 +6,7 @@ import { cached, digest } from '../cache.js';
 import type { KallsymsEntry } from '../elf/index.js';
 import { InfrastructureError } from '../errors.js';
 import type { Guest } from '../guest/guest.js';
-import { parseKallsyms } from '../guest/parsers.js';
+import { parseKallsyms } from '../guest/kernel-tables.js';
 import { type Capability, probe } from '../model/capabilities.js';
 import type { Facts } from '../model/state.js';
 import type { Dialect } from '../modules/source.js';

@@ -8,7 +8,7 @@ import type { Observation } from '../model/observations.js';
 import type { Operation } from '../model/operations.js';
 import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
 import { type Body, holders, original, reachableBodies, references } from '../model/state.js';
-import { readEnabledFunctions, readKallsyms } from '../guest/livepatch-fs.js';
+import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
 import type { Observe, ParkOptions, ScenarioContext, Sleeper } from './scenario.js';
 
 /** Where a scenario's modules lie in the guest. */

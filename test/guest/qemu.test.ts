@@ -5,7 +5,7 @@ import t from 'tap';
 import { architectures } from '../../harness/arch.js';
 import { ConnectionLostError } from '../../harness/guest/errors.js';
 import { calls, must } from '../../harness/guest/guest.js';
-import { listPatches, readEnabledFunctions, readKallsyms, readModule, readPatchState } from '../../harness/guest/livepatch-fs.js';
+import { readEnabledFunctions, readKallsyms } from '../../harness/guest/kernel-tables.js';
 import { SshGuest, type SshGuestTarget } from '../../harness/guest/ssh-guest.js';
 import { connect } from '../../harness/guest/ssh.js';
 import { Machine } from '../../harness/vm/machine.js';
@@ -110,8 +110,6 @@ await t.test('a sweep gives the patch_state of every thread', async (t) => {
   t.strictSame(new Set(threads.map(({ patchState }) => patchState)), new Set([-1]));
   t.ok(threads.some(({ kernel, comm }) => kernel && comm === 'kthreadd'));
   t.ok(threads.some(({ kernel, pid }) => !kernel && pid === guest.agentPid));
-  t.match(await readPatchState(guest, 1), { ok: true, value: -1 });
-  t.match(await readPatchState(guest, 4_000_000), { name: 'ENOENT' });
 });
 
 await t.test('stacks show where a thread sleeps', async (t) => {
@@ -124,10 +122,7 @@ await t.test('stacks show where a thread sleeps', async (t) => {
   t.match(await guest.wait(task, 60_000), { value: { state: 'signalled', status: 9 } });
 });
 
-await t.test("livepatch's places in sysfs, kallsyms and tracefs", async (t) => {
-  t.strictSame(await listPatches(guest), []);
-  t.equal(await readModule(guest, 'no_such_module'), undefined);
-  t.match(await readModule(guest, 'virtio_net'), { taint: '', initstate: 'live', refcnt: 0 });
+await t.test('kallsyms and enabled_functions', async (t) => {
   const symbols = await readKallsyms(guest, ' cmdline_proc_show');
   t.match(symbols, [{ type: 't', name: 'cmdline_proc_show', module: undefined }]);
   t.strictSame(await readEnabledFunctions(guest), []);
