@@ -8,11 +8,10 @@ import { InfrastructureError } from './errors.js';
  * The folder of this package: of the working copy, or of the installed tarball. What is shipped as source (the agent's
  * and the modules' C) is found from here, whether the caller runs from `dist/` or not.
  *
- * @param from where to begin, a path or a file: URL; upwards until a package.json named klp-conformance
- * @throws InfrastructureError when there is none
+ * @throws InfrastructureError when no folder above has a package.json named klp-conformance
  */
-export function packageRoot(from: string = import.meta.url): string {
-  const start = from.startsWith('file:') ? fileURLToPath(from) : from;
+function packageRoot(): string {
+  const start = fileURLToPath(import.meta.url);
   for (let folder = start; ; folder = dirname(folder)) {
     const file = join(folder, 'package.json');
     if (existsSync(file) && /"name":\s*"klp-conformance"/.test(readFileSync(file, 'utf8'))) return folder;

@@ -65,7 +65,7 @@ const byArch: Readonly<Record<Arch, readonly Need[]>> = {
 };
 
 /** Debian packages that are missing for these architectures, and what for. */
-export function missingPackages(archs: readonly Arch[]): readonly Need[] {
+function missingPackages(archs: readonly Arch[]): readonly Need[] {
   return [...always, ...archs.flatMap((arch) => byArch[arch])].filter((need) => !need.present());
 }
 

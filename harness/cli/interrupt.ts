@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /** Reason of a signal that Ctrl-C (or a termination request) aborted. */
-export class Interrupted extends Error {
+class Interrupted extends Error {
   constructor() {
     super('interrupted');
   }

@@ -40,7 +40,7 @@ export async function writeSpecification(
 }
 
 /** Scenario ids by the clause they test. */
-export function coverageOf(all: readonly Scenario[]): ReadonlyMap<ClauseId, readonly string[]> {
+function coverageOf(all: readonly Scenario[]): ReadonlyMap<ClauseId, readonly string[]> {
   const coverage = new Map<ClauseId, string[]>();
   for (const s of all) for (const id of clauseIds(s)) coverage.set(id, [...(coverage.get(id) ?? []), s.id]);
   return coverage;

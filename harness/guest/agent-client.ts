@@ -152,7 +152,7 @@ export class AgentClient {
  * A raw outcome in the terms of its request.
  * @throws AgentFailure, ProtocolError
  */
-export function interpret(request: Request, raw: RawOutcome): Outcome<unknown> {
+function interpret(request: Request, raw: RawOutcome): Outcome<unknown> {
   if (raw.errno < 0) throw new AgentFailure(describe(request), raw.errno, raw.body.toString());
   return outcomeOf(raw, () => {
     if (request.op !== 'batch') return decodeValue(request.op, raw.body);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Call, Outcome, OutcomeOf, Span, TaskKind, Thread, TreeEntry, Values, Awaited, ValueOf } from './protocol.js';
+import type { Call, Outcome, OutcomeOf, Span, TaskKind, Thread, TreeEntry, Awaited, ValueOf } from './protocol.js';
 import type { LogRecord } from './kmsg.js';
 import type { ExecOptions, ExecResult } from './ssh.js';
 import type { FileToPush } from './tar.js';
@@ -152,5 +152,3 @@ export const calls = {
 
 /** O_NONBLOCK: delete_module(2) answers at once. */
 const nonBlocking = 0o4000;
-
-export type { Values };

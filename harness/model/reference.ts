@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { clause as clauseOf } from './catalogue/index.js';
-import { type Errno, type Operation, type Outcome, step } from './operations.js';
+import { type Operation, type Outcome, step } from './operations.js';
 import { type Observation, type Prediction, learn, predict } from './observations.js';
 import { type Facts, type State, closure, describeState, pristine } from './state.js';
 import { type Profile, type Stance, type Verdict, rule } from './verdict.js';
@@ -33,8 +33,8 @@ export interface SeenOutcome {
 export class SituationError extends Error {}
 
 /**
- * The kernel left every state the model knows: what follows can't be predicted. The judgements that say so have been
- * returned before; the text names last state, operation, what was allowed and what was seen.
+ * The kernel left every state the model knows: what follows can't be predicted. `judgements` say so, clause by clause; the
+ * text names the states, the operation, what was allowed and what was seen.
  */
 export class ModelViolation extends Error {
   readonly judgements: readonly Judgement[];
@@ -162,5 +162,3 @@ function unique(states: readonly State[]): readonly State[] {
 function uniqueText(texts: readonly string[]): string {
   return [...new Set(texts)].join(' or ') || 'nothing';
 }
-
-export type { Errno };

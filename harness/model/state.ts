@@ -45,9 +45,9 @@ export interface Patch {
   readonly stacked: number | null;
   /**
    * `listed`: its directory is in /sys/kernel/livepatch. `leaving`: enable-only kernels take the directory away, and then
-   * the module reference, some time after the disable. `gone`: both have happened.
+   * the module reference, some time after the disable; when both have happened the state has the patch no more.
    */
-  readonly presence: 'listed' | 'leaving' | 'gone';
+  readonly presence: 'listed' | 'leaving';
 }
 
 /** The one transition (livepatch.txt 162-165). */
@@ -72,7 +72,7 @@ export interface State {
 export const pristine: State = { modules: [], patches: [], transition: null, tasks: [] };
 
 export function findPatch(state: State, name: string): Patch | undefined {
-  return state.patches.find((p) => p.description.name === name && p.presence !== 'gone');
+  return state.patches.find((p) => p.description.name === name);
 }
 
 export function isLoaded(state: State, object: string): boolean {
@@ -122,7 +122,7 @@ export function reachableBodies(state: State, f: FunctionName, caller?: number):
  * Why a parked task cannot switch: the frame that holds it (klp_check_stack, kernel/livepatch/transition.c), or
  * undefined when nothing does.
  */
-export function holdingFrame(state: State, task: ParkedTask): Frame | undefined {
+function holdingFrame(state: State, task: ParkedTask): Frame | undefined {
   const { transition } = state;
   if (transition?.phase !== 'running') return undefined;
   const patch = findPatch(state, transition.patch);

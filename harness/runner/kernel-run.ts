@@ -344,7 +344,7 @@ async function content(modules: ReadonlyMap<string, BuiltModule>, m: Scenario['m
 }
 
 /** An error as the journal keeps it. */
-export function failureFrom(error: unknown): Failure {
+function failureFrom(error: unknown): Failure {
   const kind = error instanceof MachineError ? error.kind : 'infrastructure';
   const known = error instanceof KlpError ? error : undefined;
   return {

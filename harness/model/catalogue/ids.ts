@@ -38,7 +38,7 @@ export class UnknownClauseError extends RangeError {
 }
 
 /** The known id with the fewest single-character edits from `id`, ignoring its case; the first on a tie. */
-export function nearestId(id: string, known: Iterable<ClauseId>): ClauseId | undefined {
+function nearestId(id: string, known: Iterable<ClauseId>): ClauseId | undefined {
   let nearest: { id: ClauseId; distance: number } | undefined;
   for (const candidate of known) {
     const distance = editDistance(id.toUpperCase(), candidate);
