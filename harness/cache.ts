@@ -22,11 +22,18 @@ export function digest(...parts: readonly (string | Uint8Array)[]): string {
   return hash.digest('hex');
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
+/** Folder `<cache>/<kind>/<key>` if it is there, marked as used; undefined when it is not. Waits for nobody. */
+export async function ifCached(kind: string, key: string): Promise<string | undefined> {
+  const target = join(cacheRoot(), kind, key);
+  const there = await stat(target).then(
     () => true,
     () => false,
   );
+  if (!there) return undefined;
+  const now = new Date();
+  // `klp cache prune` goes by last use; in a cache that someone else keeps there is nothing to prune for us.
+  await utimes(target, now, now).catch(() => undefined);
+  return target;
 }
 
 /**
@@ -41,14 +48,11 @@ async function exists(path: string): Promise<boolean> {
  * @throws whatever `make` throws, with its folder removed; DeadlineError when another run holds the key for two hours
  */
 export async function cached(kind: string, key: string, make: (directory: string) => Promise<void>): Promise<string> {
+  const found = await ifCached(kind, key);
+  if (found !== undefined) return found;
   const target = join(cacheRoot(), kind, key);
-  if (await exists(target)) {
-    const now = new Date();
-    await utimes(target, now, now); // `klp cache prune` goes by last use
-    return target;
-  }
   return withLock(`${kind}-${key}`, async () => {
-    if (await exists(target)) return target;
+    if ((await ifCached(kind, key)) !== undefined) return target;
     const work = join(cacheRoot(), 'tmp', randomUUID());
     await mkdir(work, { recursive: true });
     try {

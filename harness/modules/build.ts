@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
-import { cached, digest } from '../cache.js';
+import { cached, digest, ifCached } from '../cache.js';
 import {
   type ElfObject,
   type KallsymsEntry,
@@ -16,7 +16,7 @@ import {
 import { InfrastructureError, messageOf } from '../errors.js';
 import { type ModuleDescription, type UsedSymbol, targetFunctions, vmlinux } from '../model/description.js';
 import { packagePath } from '../package-root.js';
-import { type ModuleSource, ModuleBuildError, kbuild, keep } from './kbuild.js';
+import { type ModuleSource, ModuleBuildError, kbuild } from './kbuild.js';
 import { type Dialect, livepatchSource } from './source.js';
 
 /** What building needs to know of a kernel beside its build directory. */
@@ -35,12 +35,14 @@ export type BuiltModule = { readonly file: string } | { readonly error: Infrastr
  * sources, kernel and compiler have not changed come from the cache. A module that does not compile takes no other
  * down with it.
  *
+ * @param signal aborting it ends the compiler
  * @returns by {@link moduleKey} of each description
  */
 export async function buildModules(
   facts: BuildFacts,
   descriptions: readonly ModuleDescription[],
   progress: Progress,
+  signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, BuiltModule>> {
   const results = new Map<string, BuiltModule>();
   const wanted = new Map<string, { description: ModuleDescription; source: string; key: string }>();
@@ -53,9 +55,9 @@ export async function buildModules(
   const raw = new Map<string, string>();
   let missing = [...new Map([...wanted.values()].map((w) => [w.key, w])).values()];
   for (const w of [...missing]) {
-    const file = await compiledIfCached(w.key);
-    if (file === undefined) continue;
-    raw.set(w.key, file);
+    const directory = await ifCached('modules', w.key);
+    if (directory === undefined) continue;
+    raw.set(w.key, join(directory, 'module.ko'));
     missing = missing.filter((m) => m !== w);
   }
   const failures = new Map<string, InfrastructureError>();
@@ -64,7 +66,8 @@ export async function buildModules(
     const batch = missing.filter((m, i) => missing.findIndex((o) => o.description.name === m.description.name) === i);
     missing = missing.filter((m) => !batch.includes(m));
     progress(`compiling ${batch.length} modules for ${facts.kernel.name}`);
-    await compile(facts.kernel, batch.map((b) => ({ name: b.description.name, source: b.source, key: b.key })), raw, failures);
+    const sources = batch.map((b) => ({ name: b.description.name, source: b.source, key: b.key }));
+    await compile(facts.kernel, sources, raw, failures, signal);
   }
 
   for (const [id, { description, key }] of wanted) {
@@ -100,36 +103,27 @@ interface Compilation extends ModuleSource {
   readonly key: string;
 }
 
-async function compiledIfCached(key: string): Promise<string | undefined> {
-  class Absent extends Error {}
-  return cached('modules', key, () => Promise.reject(new Absent())).then(
-    (directory) => join(directory, 'module.ko'),
-    (error: unknown) => {
-      if (error instanceof Absent) return undefined;
-      throw error;
-    },
-  );
-}
-
 /** One kbuild run; when it fails and there were several, each alone, so that the others are not lost. */
 async function compile(
   kernel: AcquiredKernel,
   batch: readonly Compilation[],
   raw: Map<string, string>,
   failures: Map<string, InfrastructureError>,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const keyOf = new Map(batch.map((b) => [b.name, b.key]));
   try {
-    await kbuild(kernel, batch, async (name, file) => {
+    const deliver = async (name: string, file: string): Promise<void> => {
       const key = keyOf.get(name) ?? '';
-      const directory = await cached('modules', key, (d) => keep(file, d));
+      const directory = await cached('modules', key, (d) => copyFile(file, join(d, 'module.ko')));
       raw.set(key, join(directory, 'module.ko'));
-    });
+    };
+    await kbuild(kernel, batch, deliver, signal);
   } catch (error) {
     if (!(error instanceof ModuleBuildError)) throw error;
     const [only] = batch;
     if (only && batch.length === 1) failures.set(only.key, error);
-    else for (const one of batch) await compile(kernel, [one], raw, failures);
+    else for (const one of batch) await compile(kernel, [one], raw, failures, signal);
   }
 }
 

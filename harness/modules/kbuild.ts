@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { copyFile, mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { AcquiredKernel } from '../../kernels/types.js';
@@ -22,12 +22,14 @@ export class ModuleBuildError extends InfrastructureError {}
  *
  * @param modules with distinct names: kbuild knows a module by its file's
  * @param deliver called with each module's name and the path of its .ko, which is gone when `deliver` has returned
- * @throws ModuleBuildError naming the modules, with the compiler's lines
+ * @param signal  aborting it ends the build
+ * @throws ModuleBuildError naming the modules, with the compiler's lines; the signal's reason
  */
 export async function kbuild(
   kernel: AcquiredKernel,
   modules: readonly ModuleSource[],
   deliver: (name: string, file: string) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const scratch = join(cacheRoot(), 'tmp');
   await mkdir(scratch, { recursive: true });
@@ -35,7 +37,10 @@ export async function kbuild(
   try {
     await writeFile(join(work, 'Kbuild'), `obj-m := ${modules.map((m) => `${m.name}.o`).join(' ')}\n`);
     await Promise.all(modules.map((m) => writeFile(join(work, `${m.name}.c`), m.source)));
-    const result = await tryHost('make', makeArguments(kernel, work), { timeout: 30 * 60_000 });
+    const result = await tryHost('make', makeArguments(kernel, work), {
+      timeout: 30 * 60_000,
+      ...(signal === undefined ? {} : { signal }),
+    });
     if (result.exitCode !== 0) {
       throw new ModuleBuildError(`kbuild of ${modules.map((m) => m.name).join(', ')} for ${kernel.name} failed`, {
         hint: `the build directory is ${kernel.buildDir}, the compiler ${kernel.toolchain.version}`,
@@ -46,11 +51,6 @@ export async function kbuild(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/** Copies a built module out, for `deliver`. */
-export async function keep(file: string, directory: string): Promise<void> {
-  await copyFile(file, join(directory, 'module.ko'));
 }
 
 /** Everything kbuild would otherwise take from the caller's environment is said here; see scrubbedEnvironment(). */
