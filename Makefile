@@ -41,10 +41,9 @@ spec: build
 build: dist/.built
 
 node_modules/.package-lock.json: package.json package-lock.json
-	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
-	  if (a < 20 || (a === 20 && b < 19)) { \
-	    console.error(`klp needs Node 20.19 or later; this is $${process.versions.node}`); process.exit(3); }' \
-	  || { command -v node > /dev/null || echo 'klp needs Node 20.19 or later, and there is no node on the PATH' >&2; exit 3; }
+	@command -v node > /dev/null || { echo 'klp needs Node 20.19 or later, and there is no node on the PATH' >&2; exit 3; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
+	  || { echo "klp needs Node 20.19 or later; this is $$(node --version)" >&2; exit 3; }
 	npm ci
 	@touch $@
 
