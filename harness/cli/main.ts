@@ -66,4 +66,12 @@ function complain(error: unknown): number {
   return error.exitStatus;
 }
 
+// Node's own status for what nobody caught is 1, which says here that a kernel failed.
+process.on('uncaughtException', (error) => process.exit(complain(error)));
+// A reader that went away (`klp run | head`) costs what it would have read, not the run and its results.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 process.exitCode = await main(process.argv.slice(2));

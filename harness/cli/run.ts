@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { createWriteStream, existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
@@ -123,7 +123,8 @@ function display(): Display {
   };
 }
 
+/** Written at once: what fails is this reporter's fault alone, and what a killed run had reported is in the file. */
 function fileOutput(name: string, file: string): Output {
-  const stream = createWriteStream(file);
-  return { name, reporter: createReporter(name, { colour: false, live: false, columns: 80 }), write: (text) => void stream.write(text) };
+  const reporter = createReporter(name, { colour: false, live: false, columns: 80 });
+  return { name, reporter, write: (text) => appendFileSync(file, text) };
 }

@@ -9,8 +9,9 @@ import { type Arch, parseArch } from '../arch.js';
 import { UsageError, messageOf } from '../errors.js';
 import { clause } from '../model/catalogue/index.js';
 import { nearest } from '../nearest.js';
-import { type Scenario, clauseIds } from '../runner/scenario.js';
 import type { KernelChoice } from '../runner/run.js';
+import { type Scenario, clauseIds } from '../runner/scenario.js';
+import { shellQuoted } from '../vm/argv.js';
 
 /** Options that say which kernels a command is about. */
 export interface KernelOptions {
@@ -39,7 +40,8 @@ export async function chooseKernels(options: KernelOptions): Promise<readonly Ke
       throw new UsageError(`kernel ${entry.name} is for ${entry.arch}, not ${arch}`, { hint: `leave out --arch ${arch}` });
     }
   }
-  return entries.map((entry) => ({ name: entry.name, acquire: entry.acquire, words: `--kernel ${entry.name}` }));
+  const distinct = new Map(entries.map((entry) => [entry.name, entry]));
+  return [...distinct.values()].map(({ name, acquire }) => ({ name, acquire, words: shellQuoted(['--kernel', name]) }));
 }
 
 function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
@@ -53,10 +55,8 @@ function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
   const more = { arch, toolchain, modulesDir };
   const given = Object.entries(more).filter((pair): pair is [string, string] => pair[1] !== undefined);
   const flags = { arch: '--arch', toolchain: '--toolchain', modulesDir: '--modules-dir' };
-  const words = [
-    `--image ${image} --build-dir ${buildDir}`,
-    ...given.map(([key, value]) => `${flags[key as keyof typeof more]} ${value}`),
-  ].join(' ');
+  const flagged = given.flatMap(([key, value]) => [flags[key as keyof typeof more], value]);
+  const words = shellQuoted(['--image', image, '--build-dir', buildDir, ...flagged]);
   const request = { image, buildDir, ...Object.fromEntries(given) };
   return { name: `image:${image.split('/').at(-1) ?? image}`, acquire: (progress) => bringKernel(request, progress), words };
 }
@@ -98,7 +98,7 @@ async function scenariosOf(word: string): Promise<readonly Chosen[]> {
   const known = ours.find((s) => s.id === word);
   if (known) return [byId(known)];
   if (/\.[cm]?[jt]s$/.test(word)) {
-    return (await fromFile(word)).map((scenario) => ({ scenario, words: `${word} --grep '^${scenario.id}$'` }));
+    return (await fromFile(word)).map((scenario) => ({ scenario, words: shellQuoted([word, '--grep', `^${scenario.id}$`]) }));
   }
   const guess = nearest(word, ours.map((s) => s.id));
   throw new UsageError(`there is no scenario "${word}"`, {
