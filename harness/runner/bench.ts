@@ -4,11 +4,14 @@ import { buildImage } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
 import { architectures } from '../arch.js';
+import { InfrastructureError } from '../errors.js';
 import { SshGuest } from '../guest/ssh-guest.js';
+import { host } from '../host.js';
 import type { AccelChoice } from '../vm/accel.js';
 import { chooseAccel } from '../vm/accel.js';
 import { kernelCommandLine } from '../vm/argv.js';
 import type { ConsoleReport } from '../vm/console.js';
+import { MachineError } from '../vm/failure.js';
 import { Machine } from '../vm/machine.js';
 
 /** The state every scenario begins in. */
@@ -33,6 +36,8 @@ export class Bench implements AsyncDisposable {
     readonly machine: Machine,
     readonly guest: SshGuest,
     readonly accel: string,
+    /** QEMU's version, in its own words. */
+    readonly qemu: string,
     readonly commandLine: string,
     readonly bootMs: number,
     private readonly signal: AbortSignal,
@@ -67,6 +72,7 @@ export class Bench implements AsyncDisposable {
     });
     try {
       const bootMs = Math.round(performance.now() - begin);
+      const [qemu = ''] = (await host(machine.argv[0] ?? arch.qemu, ['--version'], { timeout: 10_000 })).split('\n');
       await machine.saveSnapshot(pristine);
       const guest = await SshGuest.connect({
         host: '127.0.0.1',
@@ -78,10 +84,11 @@ export class Bench implements AsyncDisposable {
         deadline: 60_000 * machine.slowdown,
         signal,
       });
-      return new Bench(machine, guest, accel, kernelCommandLine(hardware), bootMs, signal);
+      return new Bench(machine, guest, accel, qemu, kernelCommandLine(hardware), bootMs, signal);
     } catch (error) {
+      const cause = signal.aborted ? error : await whyUnreached(machine, error);
       await machine.stop();
-      throw error;
+      throw cause;
     }
   }
 
@@ -92,7 +99,12 @@ export class Bench implements AsyncDisposable {
     await this.guest.reconnect({ deadline: 30_000 * this.machine.slowdown, signal: this.signal });
   }
 
-  /** Reports of the console (warnings, oopses, …) from a mark of `machine.reports.length` on. */
+  /** Where the console's reports stand, for {@link reportsSince}; an unfinished one counts as before. */
+  mark(): number {
+    return this.reportsSince(0).length;
+  }
+
+  /** Reports of the console (warnings, oopses, …) from a {@link mark} on. */
   reportsSince(mark: number): readonly ConsoleReport[] {
     this.machine.console.settle();
     return this.machine.reports.slice(mark);
@@ -102,4 +114,11 @@ export class Bench implements AsyncDisposable {
     this.guest.disconnect();
     await this.machine.stop();
   }
+}
+
+/** Why a guest that had said it was ready is not reached: what its console knows says more than SSH's deadline. */
+async function whyUnreached(machine: Machine, error: unknown): Promise<unknown> {
+  if (!(error instanceof InfrastructureError) || error instanceof MachineError) return error;
+  const diagnosis = await machine.diagnose();
+  return diagnosis.kind === 'connection lost' ? error : diagnosis;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-import { readFile } from 'node:fs/promises';
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { type Failure } from '../events/schema.js';
 import { DeadlineError, InfrastructureError, KlpError, messageOf } from '../errors.js';
 import { AgentFailure, ConnectionLostError } from '../guest/errors.js';
+import type { FileToPush } from '../guest/guest.js';
 import { type Capability, capabilityTexts } from '../model/capabilities.js';
 import { ModelViolation, ReferenceModel, SituationError } from '../model/reference.js';
 import { type Profile, type Verdict, worst } from '../model/verdict.js';
@@ -51,6 +51,8 @@ interface Attempt {
  * Runs scenarios on one kernel: acquires it, boots it once, and starts each scenario from the pristine guest. What can't
  * be asked of the kernel is n/a with the capability that is missing, known before it boots where configuration or header
  * tell; a kernel that cannot be had or booted turns every scenario into an error.
+ *
+ * @returns the results in the order of the scenarios; when the signal was aborted, those there were until then
  */
 export async function runKernel(
   name: string,
@@ -62,13 +64,13 @@ export async function runKernel(
   try {
     return await run.all(acquire, scenarios);
   } catch (error) {
-    options.signal.throwIfAborted();
-    return run.failAll(scenarios, error);
+    return options.signal.aborted ? run.results(scenarios) : run.failAll(scenarios, error);
   }
 }
 
 class KernelRun {
   readonly #results = new Map<string, ScenarioResult>();
+  #bench: Bench | undefined;
 
   constructor(
     private readonly name: string,
@@ -93,43 +95,43 @@ class KernelRun {
     // What the files show to be missing needs no boot; what only a guest can tell is asked later.
     const askable = scenarios.filter((s) => lacking(s, known.capabilities).every((c) => onlyInGuest.has(c)));
     for (const s of scenarios) if (!askable.includes(s)) this.notApplicable(s, lacking(s, known.capabilities));
-    if (askable.length > 0) await this.boot(kernel, known, askable);
+    try {
+      if (askable.length > 0) await this.boot(kernel, known, askable);
+    } finally {
+      await this.#bench?.[Symbol.asyncDispose]();
+    }
     return this.results(scenarios);
   }
 
   private async boot(kernel: AcquiredKernel, known: StaticFacts, scenarios: readonly Scenario[]): Promise<void> {
     const { journal, signal } = this.options;
-    let bench = await this.startBench(kernel);
-    // A bench that died has nothing left to dispose of, so the last one is the only one to end.
-    await using last = { [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
-    void last;
+    const bench = await this.liveBench(kernel);
     const facts = await kernelFacts(kernel, known, bench.guest);
     const { capabilities } = facts.facts;
     journal.emit('kernel.booted', {
       kernel: this.name,
       accel: bench.accel,
-      qemu: bench.machine.argv[0] ?? '',
+      qemu: bench.qemu,
       argv: [...bench.machine.argv],
       commandLine: bench.commandLine,
       bootMs: bench.bootMs,
       capabilities: [...capabilities].sort(),
     });
     const askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
-    const modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), this.progress);
-    const liveBench = async (): Promise<Bench> => {
-      if (!bench.alive) bench = await this.startBench(kernel);
-      return bench;
-    };
+    const modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), this.progress, signal);
     for (const s of scenarios) {
       signal.throwIfAborted();
-      if (askable.includes(s)) await this.one(s, liveBench, facts, modules);
+      if (askable.includes(s)) await this.one(s, () => this.liveBench(kernel), facts, modules);
       else this.notApplicable(s, lacking(s, capabilities));
     }
   }
 
-  private startBench(kernel: AcquiredKernel): Promise<Bench> {
+  /** The guest; booted when there is none yet, or none any more. */
+  private async liveBench(kernel: AcquiredKernel): Promise<Bench> {
+    if (this.#bench?.alive) return this.#bench;
+    await this.#bench?.[Symbol.asyncDispose]();
     const { accel, signal, rdinit, bootDeadline } = this.options;
-    return Bench.start({
+    this.#bench = await Bench.start({
       kernel,
       accel,
       signal,
@@ -137,6 +139,7 @@ class KernelRun {
       ...(rdinit === undefined ? {} : { rdinit }),
       ...(bootDeadline === undefined ? {} : { bootDeadline }),
     });
+    return this.#bench;
   }
 
   private readonly progress = (text: string): void => {
@@ -152,18 +155,30 @@ class KernelRun {
     modules: ReadonlyMap<string, BuiltModule>,
   ): Promise<void> {
     const { journal, retries, signal } = this.options;
-    const { asked } = clausesOn(s, facts.facts.capabilities);
+    const { asked, notAsked } = clausesOn(s, facts.facts.capabilities);
     const begin = performance.now();
+    const files = moduleFiles(s, modules);
     let attempts = 0;
     let attempt: Attempt;
+    let again: boolean;
     do {
       attempts += 1;
       journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...asked], attempt: attempts });
-      attempt = await this.attempt(s, asked, await liveBench(), facts, modules);
+      if (files instanceof Error) {
+        attempt = broken(failureFrom(files));
+        again = false;
+      } else {
+        attempt = await this.attempt(s, asked, await liveBench(), facts, files);
+        again = attempt.failure?.kind === 'infrastructure' && attempts <= retries;
+      }
       signal.throwIfAborted();
-    } while (attempt.failure?.kind === 'infrastructure' && attempts <= retries);
+    } while (again);
     const flaky = attempts > 1 && attempt.verdict !== 'error';
-    this.finish(s, attempt, performance.now() - begin, attempts, flaky);
+    const clauses = [
+      ...clauseVerdicts(asked, attempt.clauses, attempt.verdict),
+      ...[...notAsked.keys()].map((clause) => ({ clause, verdict: 'n/a' as const })),
+    ];
+    this.finish(s, { ...attempt, clauses }, performance.now() - begin, attempts, flaky);
   }
 
   private async attempt(
@@ -171,18 +186,19 @@ class KernelRun {
     asked: readonly string[],
     bench: Bench,
     { facts }: KernelFacts,
-    modules: ReadonlyMap<string, BuiltModule>,
+    files: readonly FileToPush[],
   ): Promise<Attempt> {
-    const reports = bench.machine.reports.length;
     const emit: Emit = (type, payload) => {
       this.options.journal.emit(type, { kernel: this.name, scenario: s.id, ...payload } as never);
     };
     const model = new ReferenceModel(facts, this.options.profile);
     const session = new Session(bench.guest, model, s.modules, bench.machine.slowdown, emit);
+    // What the last scenario's guest said late is none of this one's.
+    const reports = bench.mark();
     let problem: Attempt | undefined;
+    let began = false;
     let logStart = 0n;
     try {
-      const files = await Promise.all(s.modules.map(async (m) => ({ name: `${m.name}.ko`, content: await content(modules, m) })));
       session.doing = 'restoring the pristine guest';
       await bench.reset();
       logStart = await bench.guest.logEnd();
@@ -190,12 +206,14 @@ class KernelRun {
       if (files.length > 0) await bench.guest.push(moduleDirectory, files);
       await session.prepare();
       const patience = (s.seconds ?? 60) * 1000 * bench.machine.slowdown;
-      await within(s.run(session.context), patience, `scenario ${s.id} to end`);
+      began = true;
+      try {
+        await within(s.run(session.context), patience, `scenario ${s.id} to end`);
+      } finally {
+        session.end();
+      }
     } catch (error) {
-      // What an abandoned scenario still tries fails at once, and disturbs nothing that comes after.
-      if (error instanceof DeadlineError) session.end();
-
-      problem = await this.explain(error, session, bench);
+      problem = began ? await this.explain(error, session, bench) : await this.unprepared(error, session.doing, bench);
     }
     const log = await bench.guest
       .log(logStart)
@@ -203,31 +221,38 @@ class KernelRun {
       .catch(() => bench.machine.console.tail(80));
     const splats = this.splats(s, bench.reportsSince(reports));
     const attempt = problem ?? judge(session, asked, splats);
-    const clauses = clauseVerdicts(asked, session.judgements, attempt.verdict);
-    return { ...attempt, clauses, ...(attempt.verdict === 'pass' ? {} : { log }) };
+    return { ...attempt, clauses: session.judgements, ...(attempt.verdict === 'pass' ? {} : { log }) };
+  }
+
+  /**
+   * The guest could not be made ready: nothing was done to it yet, so that silence is the host's. The next attempt boots
+   * another.
+   */
+  private async unprepared(error: unknown, during: string, bench: Bench): Promise<Attempt> {
+    this.options.signal.throwIfAborted();
+    const failure = await this.failureOf(error, bench);
+    await bench[Symbol.asyncDispose]();
+    return broken({ ...failure, kind: failure.kind === 'connection lost' ? 'infrastructure' : failure.kind, during });
   }
 
   /** What an exception out of a scenario means. */
   private async explain(error: unknown, session: Session, bench: Bench): Promise<Attempt> {
     this.options.signal.throwIfAborted();
     const during = session.doing;
-    const verdicts = session.judgements.map((j) => j.verdict);
-    if (error instanceof ModelViolation) {
-      return { verdict: worst(verdicts), reason: error.message, failure: { kind: 'assertion', message: error.message, during }, clauses: [] };
-    }
-    if (error instanceof SituationError) {
-      const reason = `situation not reached: ${error.message}`;
-      return { verdict: worst(['error', ...verdicts]), reason, failure: { kind: 'assertion', message: reason, during }, clauses: [] };
-    }
+    // A scenario that was cut short is a fail if it failed before, and never better than an error.
+    const verdict = worst(['error', ...session.judgements.map((j) => j.verdict)]);
+    const ended = (failure: Failure): Attempt => ({ ...broken({ ...failure, during }), verdict });
+    if (error instanceof ModelViolation) return ended({ kind: 'assertion', message: error.message });
+    if (error instanceof SituationError) return ended({ kind: 'assertion', message: `situation not reached: ${error.message}` });
     const failure = await this.failureOf(error, bench);
-    if (error instanceof DeadlineError && failure.kind === 'infrastructure') failure.kind = 'hang';
-    return { verdict: worst(['error', ...verdicts]), reason: failure.message, failure: { ...failure, during }, clauses: [] };
+    const hang = error instanceof DeadlineError && failure.kind === 'infrastructure';
+    return ended(hang ? { ...failure, kind: 'hang' } : failure);
   }
 
   private async failureOf(error: unknown, bench: Bench): Promise<Failure> {
+    if (error instanceof MachineError || error instanceof AgentFailure) return failureFrom(error);
     const guestGone = error instanceof ConnectionLostError || (error instanceof InfrastructureError && !bench.guest.connected);
-    const cause = guestGone && !(error instanceof AgentFailure) ? await bench.machine.diagnose() : error;
-    return failureFrom(cause);
+    return failureFrom(guestGone ? await bench.machine.diagnose() : error);
   }
 
   private splats(s: Scenario, reports: readonly ConsoleReport[]): readonly string[] {
@@ -295,7 +320,7 @@ class KernelRun {
     });
   }
 
-  private results(scenarios: readonly Scenario[]): readonly ScenarioResult[] {
+  results(scenarios: readonly Scenario[]): readonly ScenarioResult[] {
     return scenarios.flatMap((s) => this.#results.get(s.id) ?? []);
   }
 }
@@ -336,11 +361,20 @@ function judge(session: Session, asked: readonly string[], splats: readonly stri
   return { verdict, clauses };
 }
 
-async function content(modules: ReadonlyMap<string, BuiltModule>, m: Scenario['modules'][number]): Promise<Buffer> {
-  const built = modules.get(moduleKey(m));
-  if (!built) throw new InfrastructureError(`module ${m.name} was not built`);
-  if ('error' in built) throw built.error;
-  return readFile(built.file);
+/** A scenario's modules as files, or why one of them could not be built. */
+function moduleFiles(s: Scenario, modules: ReadonlyMap<string, BuiltModule>): readonly FileToPush[] | InfrastructureError {
+  const files: FileToPush[] = [];
+  for (const m of s.modules) {
+    const built = modules.get(moduleKey(m)) ?? { error: new InfrastructureError(`module ${m.name} was not built`) };
+    if ('error' in built) return built.error;
+    files.push({ name: `${m.name}.ko`, file: built.file });
+  }
+  return files;
+}
+
+/** A scenario that broke before it could be judged. */
+function broken(failure: Failure): Attempt {
+  return { verdict: 'error', reason: failure.message, failure, clauses: [] };
 }
 
 /** An error as the journal keeps it. */

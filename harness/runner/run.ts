@@ -3,7 +3,7 @@ import { mkdir, rename, symlink, rm } from 'node:fs/promises';
 import { cpus, totalmem, release as hostRelease, type } from 'node:os';
 import { join } from 'node:path';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
-import { ExitStatus } from '../errors.js';
+import { ExitStatus, UsageError, messageOf } from '../errors.js';
 import { catalogueVersion, clause as clauseOf } from '../model/catalogue/index.js';
 import { type Profile, type Verdict, exitStatus, verdicts, worst } from '../model/verdict.js';
 import type { AccelChoice } from '../vm/accel.js';
@@ -50,16 +50,25 @@ export interface RunSummary {
 
 /**
  * A whole run: every scenario on every kernel, one kernel after the other, into a folder of its own below `output`, with
- * `latest` pointing to it. Aborting the signal ends it with status 130 and a journal that is whole.
+ * `latest` pointing to it. Aborting the signal ends it with status 130 and a journal that is whole; clauses of a kernel
+ * that was not done are not judged.
+ *
+ * @throws UsageError when `output` can't be written to
  */
 export async function run(options: RunOptions): Promise<RunSummary> {
   const id = runId(new Date());
   const directory = join(options.output, id);
-  await mkdir(directory, { recursive: true });
+  await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
+    throw new UsageError(`can't put results into ${options.output}: ${messageOf(cause)}`, {
+      hint: 'choose another place with --output',
+      cause,
+    });
+  });
   const journal = new Journal(join(directory, 'journal.ndjson'), id, { outputs: options.outputs(directory) });
   const ticking = setInterval(() => journal.tick(), 1000);
   const begin = performance.now();
   const results: ScenarioResult[] = [];
+  const judged: Verdict[] = [];
   const today = new Date().toISOString().slice(0, 10);
   const expectations = new Expectations(options.expectations, today);
   try {
@@ -94,12 +103,9 @@ export async function run(options: RunOptions): Promise<RunSummary> {
       };
       const acquire = (): Promise<AcquiredKernel> =>
         kernel.acquire((text) => void journal.emit('progress', { topic: kernel.name, text }));
-      const own = await runKernel(kernel.name, acquire, options.scenarios, kernelOptions).catch((error: unknown) => {
-        if (options.signal.aborted) return [];
-        throw error;
-      });
+      const own = await runKernel(kernel.name, acquire, options.scenarios, kernelOptions);
       results.push(...own);
-      judgeClauses(journal, kernel.name, own);
+      if (own.length === options.scenarios.length) judged.push(...judgeClauses(journal, kernel.name, own));
     }
     const interrupted = options.signal.aborted;
     const exit = interrupted ? ExitStatus.interrupted : exitStatus(results, options.strict);
@@ -108,7 +114,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
       interrupted,
       durationMs: Math.round(performance.now() - begin),
       counts: count(results.map((r) => r.verdict)),
-      clauses: count(options.kernels.flatMap((k) => clauseResults(results.filter((r) => r.kernel === k.name)).map((c) => c.verdict))),
+      clauses: count(judged),
       expected: results.filter((r) => r.expected).length,
       staleExpectations: expectations.stale(results).map((s) => s.text),
     });
@@ -125,10 +131,12 @@ function runId(now: Date): string {
   return `${stamp}-${Math.floor(Math.random() * 0x10000).toString(16).padStart(4, '0')}`;
 }
 
+/** A convenience: where links can't be made, or `latest` is something else, the run goes on without. */
 async function pointLatest(output: string, id: string): Promise<void> {
   const temporary = join(output, `.latest-${id}`);
-  await symlink(id, temporary);
-  await rename(temporary, join(output, 'latest')).catch(() => rm(temporary, { force: true }));
+  await symlink(id, temporary)
+    .then(() => rename(temporary, join(output, 'latest')))
+    .catch(() => rm(temporary, { force: true }));
 }
 
 interface ClauseResult {
@@ -151,12 +159,14 @@ function clauseResults(results: readonly ScenarioResult[]): readonly ClauseResul
   return [...seen].map(([clause, e]) => ({ clause, verdict: worst(e.verdicts), scenarios: [...e.scenarios] }));
 }
 
-function judgeClauses(journal: Journal, kernel: string, results: readonly ScenarioResult[]): void {
-  for (const { clause, verdict, scenarios } of clauseResults(results)) {
+function judgeClauses(journal: Journal, kernel: string, results: readonly ScenarioResult[]): readonly Verdict[] {
+  const judged = clauseResults(results);
+  for (const { clause, verdict, scenarios } of judged) {
     const { statement, deviation } = clauseOf(clause);
     const note = verdict === 'deviates' ? deviation?.note : undefined;
     journal.emit('clause.judged', { kernel, clause, statement, verdict, scenarios: [...scenarios], ...(note === undefined ? {} : { note }) });
   }
+  return judged.map((c) => c.verdict);
 }
 
 function count(all: readonly Verdict[]): Record<Verdict, number> {

@@ -44,17 +44,19 @@ export class Session {
   doing = 'nothing yet';
   readonly judgements: Judgement[] = [];
   readonly context: ScenarioContext;
+  private readonly guest: Guest;
   #commandLine = '';
   #ended = false;
 
   constructor(
-    private readonly guest: Guest,
+    guest: Guest,
     private readonly model: ReferenceModel,
     private readonly modules: readonly ModuleDescription[],
     private readonly slowdown: number,
     private readonly emit: Emit,
   ) {
-    const observe = this.guarded<Observe>({
+    this.guest = this.leashed(guest);
+    const observe: Observe = {
       threads: () => this.threads(false),
       settledThreads: () => this.threads(true),
       sysfs: (patch) => this.sysfs(patch),
@@ -64,34 +66,35 @@ export class Session {
       departure: (patch) => this.departure(patch),
       resolvedSymbols: (patch) => this.resolvedSymbols(patch),
       ftrace: (f) => this.ftrace(f),
-    });
+    };
     this.context = {
-      guest,
+      guest: this.guest,
       model,
       observe,
-      ...this.guarded({
       load: (module) => this.load(module),
       unload: (module) => this.unload(module),
       write: (patch, text) => this.write(patch, text),
       enable: (patch) => this.write(patch, '1'),
       disable: (patch) => this.write(patch, '0'),
       park: (f, options) => this.park(f, options),
-      } satisfies Partial<ScenarioContext>),
     };
   }
 
-  /** The methods, refusing once the session has ended. */
-  private guarded<T extends object>(methods: T): T {
-    const entries = Object.entries(methods as Record<string, (...args: never[]) => Promise<unknown>>);
-    return Object.fromEntries(
-      entries.map(([name, method]) => [
-        name,
-        (...args: never[]) => (this.#ended ? Promise.reject(new SituationError('the scenario has ended')) : method(...args)),
-      ]),
-    ) as T;
+  /**
+   * The guest, out of reach once the session has ended: what an abandoned scenario still tries, the steps and waits of this
+   * class included, must not touch the guest of the next one.
+   */
+  private leashed(guest: Guest): Guest {
+    return new Proxy(guest, {
+      get: (target, key) => {
+        if (this.#ended) throw new SituationError('the scenario has ended');
+        const value: unknown = Reflect.get(target, key);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
   }
 
-  /** After this every operation and look is refused: the scenario's time is up. */
+  /** After this the scenario has no guest any more: it is over, or its time is up. */
   end(): void {
     this.#ended = true;
   }
@@ -326,9 +329,9 @@ export class Session {
     const printed = await this.guest.readText('/proc/cmdline');
     const symbols = patch.uses.flatMap((use) => {
       const object = use.object === vmlinux ? undefined : use.object;
-      const true_ = table.find((e) => e.name === use.name && e.module === object);
-      if (!true_) throw new SituationError(`kallsyms has no ${use.name}`);
-      const truth = true_.address.toString(16);
+      const own = table.find((e) => e.name === use.name && e.module === object);
+      if (!own) throw new SituationError(`kallsyms has no ${use.name}`);
+      const truth = own.address.toString(16);
       const prefix = `.klp.sym.${use.object}.${use.name},`;
       const found = table.find((e) => e.module === patch.name && e.name.startsWith(prefix));
       const inCode = new RegExp(`^${use.name}=0*([0-9a-f]+)$`, 'm').exec(printed.ok ? printed.value : '');
