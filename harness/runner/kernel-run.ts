@@ -205,7 +205,7 @@ class KernelRun {
       session.doing = 'pushing modules';
       if (files.length > 0) await bench.guest.push(moduleDirectory, files);
       await session.prepare();
-      const patience = (s.seconds ?? 60) * 1000 * bench.machine.slowdown;
+      const patience = (s.seconds ?? 120) * 1000 * bench.machine.slowdown;
       began = true;
       try {
         await within(s.run(session.context), patience, `scenario ${s.id} to end`);

@@ -23,7 +23,7 @@ export interface Scenario {
   readonly modules: readonly ModuleDescription[];
   /** Kernel warnings that are part of it; any other fails it. */
   readonly splats?: readonly RegExp[];
-  /** Seconds it may take on a guest with an accelerator (60 when left out); more without. Then it is ended, as a hang. */
+  /** Seconds it may take on a guest with an accelerator (120 when left out); more without. Then it is ended, as a hang. */
   readonly seconds?: number;
   run(context: ScenarioContext): Promise<void>;
 }

@@ -19,17 +19,16 @@ const logMark = 'klp-harness: ';
 
 const livepatchRoot = '/sys/kernel/livepatch';
 
-/** Guest milliseconds; multiplied by the machine's slowdown. */
-const patience = {
-  /** A transition that nothing holds: its retries come every second. */
-  transition: 20_000,
-  /** A held one is watched for several retry intervals. Not scaled: it is time on the guest's clock. */
+/** Milliseconds of the guest's clock, for what its kernel times itself: stragglers are retried every second. */
+const kernelTime = {
+  /** Until every thread that nothing holds has switched, and the transition ends. */
+  transition: 40_000,
+  /** A held transition is watched for several retry intervals. */
   held: 3500,
-  settle: 20_000,
-  park: 10_000,
-  release: 10_000,
-  departure: 10_000,
 };
+
+/** Milliseconds of work, multiplied by the machine's slowdown. */
+const patience = { park: 10_000, release: 10_000, departure: 10_000 };
 
 /** What the session reports; the runner adds kernel and scenario. */
 export type Emit = <T extends SessionEvent>(type: T, payload: Omit<Payload<T>, 'kernel' | 'scenario'>) => void;
@@ -47,6 +46,7 @@ export class Session {
   private readonly guest: Guest;
   #commandLine = '';
   #ended = false;
+  #astray = false;
 
   constructor(
     guest: Guest,
@@ -216,13 +216,19 @@ export class Session {
     for (const judgement of judgements) {
       this.judgements.push(judgement);
       this.emit('judgement', judgement);
+      if (!judgement.mainline.does) this.#astray = true;
     }
+  }
+
+  /** How long a transition may take. Once the kernel has left the model's path, long waits teach nothing more. */
+  private transitionTime(): number {
+    return this.#astray ? kernelTime.held : kernelTime.transition;
   }
 
   private async threads(settled: boolean): Promise<void> {
     const what = settled ? 'patch_state of every thread, settled' : 'patch_state of every thread';
     this.doing = what;
-    const deadline = Date.now() + patience.settle * this.slowdown;
+    const deadline = Date.now() + this.transitionTime();
     for (;;) {
       const outcome = await this.guest.sweep();
       const threads = must(outcome, 'sweep').map((t) => ({ tid: t.tid, comm: t.comm, patchState: t.patchState ?? null }));
@@ -306,7 +312,7 @@ export class Session {
     const file = `${livepatchRoot}/${patch.name}/transition`;
     this.doing = `waiting for the transition of ${patch.name} to end`;
     const held = this.model.states.some((s) => s.transition?.patch === patch.name && holders(s).length > 0);
-    const outcome = await this.guest.awaitContent(file, '0\n', held ? patience.held : patience.transition * this.slowdown);
+    const outcome = await this.guest.awaitContent(file, '0\n', held ? kernelTime.held : this.transitionTime());
     // Kernels that cannot enable again take the file away at the end of a disable.
     const ended = outcome.ok ? outcome.value.came : outcome.name === 'ENOENT' || outcome.name === 'ENODEV';
     if (!outcome.ok && !ended) must(outcome, file);
