@@ -343,33 +343,21 @@ function reverse(state: State, patch: Patch): State {
 
 // ---- tasks -----------------------------------------------------------------------------------------------------
 
+/** A step that only sets the scene, done. */
+function staged(because: string, next: State): Outcome {
+  return { clause: null, errno: 'OK', log: [], next, because, oracle: 'mainline', forbidden: false };
+}
+
 function park({ op, state }: Context<OperationOf<'park'>>): readonly Outcome[] {
   if (!reachableBodies(state, op.function).includes(op.body)) return [];
-  return [
-    {
-      clause: null,
-      errno: 'OK',
-      log: [],
-      oracle: 'mainline',
-      forbidden: false,
-      because: `task ${op.tid} sleeps in ${op.body} of ${functionKey(op.function)}`,
-      next: { ...state, tasks: [...state.tasks, { tid: op.tid, frames: [{ function: op.function, body: op.body }] }] },
-    },
-  ];
+  const task = { tid: op.tid, frames: [{ function: op.function, body: op.body }] };
+  const because = `task ${op.tid} sleeps in ${op.body} of ${functionKey(op.function)}`;
+  return [staged(because, { ...state, tasks: [...state.tasks, task] })];
 }
 
 function release({ op, state }: Context<OperationOf<'release'>>): readonly Outcome[] {
-  return [
-    {
-      clause: null,
-      errno: 'OK',
-      log: [],
-      oracle: 'mainline',
-      forbidden: false,
-      because: `task ${op.tid} leaves the function`,
-      next: { ...state, tasks: state.tasks.filter((t) => t.tid !== op.tid) },
-    },
-  ];
+  const tasks = state.tasks.filter((t) => t.tid !== op.tid);
+  return [staged(`task ${op.tid} leaves the function`, { ...state, tasks })];
 }
 
 // ----------------------------------------------------------------------------------------------------------------

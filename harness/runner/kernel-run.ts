@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 import type { AcquiredKernel } from '../../kernels/types.js';
-import { type Failure } from '../events/schema.js';
-import { DeadlineError, InfrastructureError, KlpError, messageOf } from '../errors.js';
-import { AgentFailure, ConnectionLostError } from '../guest/errors.js';
+import { InfrastructureError } from '../errors.js';
 import type { FileToPush } from '../guest/guest.js';
 import { type Capability, capabilityTexts } from '../model/capabilities.js';
-import { ModelViolation, ReferenceModel, SituationError } from '../model/reference.js';
-import { type Profile, type Verdict, worst } from '../model/verdict.js';
+import { ReferenceModel } from '../model/reference.js';
+import type { Profile } from '../model/verdict.js';
 import { type BuiltModule, buildModules, moduleKey } from '../modules/build.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
-import { MachineError } from '../vm/failure.js';
 import { within } from '../vm/within.js';
+import { type Attempt, broken, explain, failureFrom, failureOf, judge } from './attempt.js';
 import { Bench } from './bench.js';
 import { Expectations, type ScenarioOutcome, clauseVerdicts } from './expectations.js';
 import type { Journal } from './journal.js';
@@ -37,14 +35,6 @@ export interface KernelRunOptions {
 /** Result of one scenario on one kernel, for the exit status and the clause verdicts. */
 export interface ScenarioResult extends ScenarioOutcome {
   readonly expected: boolean;
-}
-
-interface Attempt {
-  readonly verdict: Verdict;
-  readonly reason?: string;
-  readonly failure?: Failure;
-  readonly clauses: ScenarioOutcome['clauses'];
-  readonly log?: readonly string[];
 }
 
 /**
@@ -213,7 +203,8 @@ class KernelRun {
         session.end();
       }
     } catch (error) {
-      problem = began ? await this.explain(error, session, bench) : await this.unprepared(error, session.doing, bench);
+      this.options.signal.throwIfAborted();
+      problem = began ? await explain(error, session, bench) : await this.unprepared(error, session.doing, bench);
     }
     const log = await bench.guest
       .log(logStart)
@@ -229,30 +220,9 @@ class KernelRun {
    * another.
    */
   private async unprepared(error: unknown, during: string, bench: Bench): Promise<Attempt> {
-    this.options.signal.throwIfAborted();
-    const failure = await this.failureOf(error, bench);
+    const failure = await failureOf(error, bench);
     await bench[Symbol.asyncDispose]();
     return broken({ ...failure, kind: failure.kind === 'connection lost' ? 'infrastructure' : failure.kind, during });
-  }
-
-  /** What an exception out of a scenario means. */
-  private async explain(error: unknown, session: Session, bench: Bench): Promise<Attempt> {
-    this.options.signal.throwIfAborted();
-    const during = session.doing;
-    // A scenario that was cut short is a fail if it failed before, and never better than an error.
-    const verdict = worst(['error', ...session.judgements.map((j) => j.verdict)]);
-    const ended = (failure: Failure): Attempt => ({ ...broken({ ...failure, during }), verdict });
-    if (error instanceof ModelViolation) return ended({ kind: 'assertion', message: error.message });
-    if (error instanceof SituationError) return ended({ kind: 'assertion', message: `situation not reached: ${error.message}` });
-    const failure = await this.failureOf(error, bench);
-    const hang = error instanceof DeadlineError && failure.kind === 'infrastructure';
-    return ended(hang ? { ...failure, kind: 'hang' } : failure);
-  }
-
-  private async failureOf(error: unknown, bench: Bench): Promise<Failure> {
-    if (error instanceof MachineError || error instanceof AgentFailure) return failureFrom(error);
-    const guestGone = error instanceof ConnectionLostError || (error instanceof InfrastructureError && !bench.guest.connected);
-    return failureFrom(guestGone ? await bench.machine.diagnose() : error);
   }
 
   private splats(s: Scenario, reports: readonly ConsoleReport[]): readonly string[] {
@@ -338,29 +308,6 @@ function lacking(s: Scenario, capabilities: ReadonlySet<Capability>): readonly C
   return s.needs.filter((c) => !capabilities.has(c));
 }
 
-/** The verdict of a scenario that came to its end. */
-function judge(session: Session, asked: readonly string[], splats: readonly string[]): Attempt {
-  const judged = new Set(session.judgements.map((j) => j.clause));
-  const silent = asked.filter((clause) => !judged.has(clause));
-  const verdicts = session.judgements.map((j) => j.verdict);
-  const clauses: ScenarioOutcome['clauses'] = [];
-  if (splats.length > 0) {
-    const message = `the kernel warned: ${splats.join('; ')}`;
-    return { verdict: 'fail', reason: message, failure: { kind: 'oops', message }, clauses };
-  }
-  const verdict = worst(verdicts);
-  const wrong = session.judgements.filter((j) => j.verdict === verdict);
-  if (verdict === 'fail') {
-    const reason = wrong.map((j) => `${j.clause}: ${j.what}: ${j.seen}; allowed: ${j.mainline.allowed}`).join(' | ');
-    return { verdict, reason, failure: { kind: 'assertion', message: reason }, clauses };
-  }
-  if (silent.length > 0) return { verdict: 'error', reason: `nothing judged ${silent.join(', ')}`, clauses };
-  if (verdict === 'deviates') {
-    return { verdict, reason: [...new Set(wrong.map((j) => `${j.clause}: ${j.note ?? ''}`))].join('; '), clauses };
-  }
-  return { verdict, clauses };
-}
-
 /** A scenario's modules as files, or why one of them could not be built. */
 function moduleFiles(s: Scenario, modules: ReadonlyMap<string, BuiltModule>): readonly FileToPush[] | InfrastructureError {
   const files: FileToPush[] = [];
@@ -370,21 +317,4 @@ function moduleFiles(s: Scenario, modules: ReadonlyMap<string, BuiltModule>): re
     files.push({ name: `${m.name}.ko`, file: built.file });
   }
   return files;
-}
-
-/** A scenario that broke before it could be judged. */
-function broken(failure: Failure): Attempt {
-  return { verdict: 'error', reason: failure.message, failure, clauses: [] };
-}
-
-/** An error as the journal keeps it. */
-function failureFrom(error: unknown): Failure {
-  const kind = error instanceof MachineError ? error.kind : 'infrastructure';
-  const known = error instanceof KlpError ? error : undefined;
-  return {
-    kind,
-    message: messageOf(error),
-    ...(known?.hint === undefined ? {} : { hint: known.hint }),
-    details: known ? [...known.details] : error instanceof Error ? (error.stack ?? '').split('\n').slice(1, 8) : [],
-  };
 }
