@@ -11,7 +11,7 @@
 ARCH ?= x86_64
 SOURCES := $(shell find harness images kernels scenarios test -name '*.ts')
 KLP := node dist/harness/cli/main.js
-KERNELS = $(if $(KERNEL),$(if $(filter command line,$(origin ARCH)),--arch $(ARCH)) --kernel $(KERNEL),--arch $(ARCH))
+KERNELS = $(if $(KERNEL),$(if $(filter command line,$(origin ARCH)),--arch $(ARCH)) $(addprefix --kernel ,$(KERNEL)),--arch $(ARCH))
 
 .PHONY: e2e test nightly spec build clean host-packages lint tap
 
@@ -33,7 +33,7 @@ tap: build
 
 nightly: build
 	@$(MAKE) --no-print-directory host-packages HOST_ARCHS='x86_64 arm64'
-	$(KLP) run --kernel $$($(KLP) kernels list --names) $(KLP_FLAGS)
+	$(KLP) run $$($(KLP) kernels list --names | sed 's/^/--kernel /') $(KLP_FLAGS)
 
 spec: build
 	$(KLP) spec docs/spec

@@ -42,6 +42,9 @@ const always: readonly Need[] = [
   program('xz', 'xz-utils'),
   program('zstd', 'zstd'),
   program('setpriv', 'util-linux'),
+  program('readelf', 'binutils'),
+  // QEMU's packages only recommend it.
+  program('qemu-img', 'qemu-utils'),
   file('/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'),
   // kbuild's objtool and modpost are linked against it.
   file('/usr/lib/x86_64-linux-gnu/libelf.so.1', 'libelf1'),

@@ -41,6 +41,10 @@ function wholeNumber(least: number) {
   };
 }
 
+function oneMore(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
 /** Options shared by every command that chooses kernels. */
 export function withKernelOptions(command: Command): Command {
   return command
@@ -57,7 +61,7 @@ export function runCommand(done: (status: number) => void, harness: string): Com
   const command = new Command('run')
     .description('run scenarios on real kernels and judge what the kernels did')
     .argument('[scenario...]', 'ids (see --list), or files that export scenarios; all when left out')
-    .option('--kernel <name...>', 'kernels of the catalogue (see klp kernels list)')
+    .option('--kernel <name>', 'a kernel of the catalogue (see klp kernels list); may be given again', oneMore)
     .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
     .option('--list', 'show the chosen scenarios and end')
     .option('--reporter <name>', 'what to print: list, tap or json', 'list')

@@ -29,7 +29,7 @@ export interface KernelOptions {
  */
 export async function chooseKernels(options: KernelOptions): Promise<readonly KernelChoice[]> {
   const arch = options.arch === undefined ? undefined : parseArch(options.arch);
-  if (options.image !== undefined || options.buildDir !== undefined) return [brought(options, arch)];
+  if (options.image !== undefined || options.buildDir !== undefined) return [await brought(options, arch)];
   for (const [word, value] of [['--toolchain', options.toolchain], ['--modules-dir', options.modulesDir]]) {
     if (value !== undefined) throw new UsageError(`${word} belongs to --image and --build-dir`);
   }
@@ -44,7 +44,7 @@ export async function chooseKernels(options: KernelOptions): Promise<readonly Ke
   return [...distinct.values()].map(({ name, acquire }) => ({ name, acquire, words: shellQuoted(['--kernel', name]) }));
 }
 
-function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
+async function brought(options: KernelOptions, arch: Arch | undefined): Promise<KernelChoice> {
   const { image, buildDir, toolchain, modulesDir } = options;
   if (image === undefined || buildDir === undefined) {
     throw new UsageError('--image and --build-dir belong together', {
@@ -58,7 +58,14 @@ function brought(options: KernelOptions, arch: Arch | undefined): KernelChoice {
   const flagged = given.flatMap(([key, value]) => [flags[key as keyof typeof more], value]);
   const words = shellQuoted(['--image', image, '--build-dir', buildDir, ...flagged]);
   const request = { image, buildDir, ...Object.fromEntries(given) };
-  return { name: `image:${image.split('/').at(-1) ?? image}`, acquire: (progress) => bringKernel(request, progress), words };
+  // Looked at before anything else is done: a wrong pairing is a wrong command line.
+  const notes: string[] = [];
+  const kernel = await bringKernel(request, (note) => void notes.push(note));
+  const acquire: KernelChoice['acquire'] = (progress) => {
+    notes.forEach(progress);
+    return Promise.resolve(kernel);
+  };
+  return { name: kernel.name, acquire, words };
 }
 
 /** A scenario, and the words that choose it alone. */

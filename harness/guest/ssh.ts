@@ -193,9 +193,9 @@ export class SshSession {
   async shell(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<number> {
     const size = () => ({ rows: output.isTTY ? output.rows : 24, cols: output.isTTY ? output.columns : 80 });
     const { TERM: term = 'vt100' } = process.env;
-    const channel = await this.open('a shell in the guest', (done) =>
-      this.client.shell({ term, ...size(), height: 0, width: 0 }, done),
-    );
+    // Without a terminal on our side there is none on the other: the end of the input then ends the shell.
+    const terminal = input.isTTY ? { term, ...size(), height: 0, width: 0 } : false;
+    const channel = await this.open('a shell in the guest', (done) => this.client.shell(terminal, done));
     const resize = (): void => channel.setWindow(size().rows, size().cols, 0, 0);
     output.on('resize', resize);
     if (input.isTTY) input.setRawMode(true);

@@ -65,7 +65,7 @@ export async function buildModules(
     // One batch: the first module of each name.
     const batch = missing.filter((m, i) => missing.findIndex((o) => o.description.name === m.description.name) === i);
     missing = missing.filter((m) => !batch.includes(m));
-    progress(`compiling ${batch.length} modules for ${facts.kernel.name}`);
+    progress(`compiling ${batch.length === 1 ? 'a module' : `${batch.length} modules`} for ${facts.kernel.name}`);
     const sources = batch.map((b) => ({ name: b.description.name, source: b.source, key: b.key }));
     await compile(facts.kernel, sources, raw, failures, signal);
   }

@@ -163,7 +163,7 @@ class KernelRun {
       }
       signal.throwIfAborted();
     } while (again);
-    const flaky = attempts > 1 && attempt.verdict !== 'error';
+    const flaky = attempts > 1 && (attempt.verdict === 'pass' || attempt.verdict === 'deviates');
     const clauses = [
       ...clauseVerdicts(asked, attempt.clauses, attempt.verdict),
       ...[...notAsked.keys()].map((clause) => ({ clause, verdict: 'n/a' as const })),
