@@ -128,7 +128,7 @@ static void run_operation(struct reader *request, int result)
 }
 
 static void __attribute__((noreturn)) be_child(uint8_t kind, const char *name, uint64_t cpus, uint32_t threads,
-					       struct reader *request, int result, pid_t agent)
+					       struct reader *request, int result, int set_up, pid_t agent)
 {
 	is_child = 1;
 	setpgid(0, 0);
@@ -140,6 +140,7 @@ static void __attribute__((noreturn)) be_child(uint8_t kind, const char *name, u
 	if (cpus)
 		restrict_cpus(cpus);
 	start_threads(threads);
+	close(set_up);
 	switch (kind) {
 	case KIND_OP:
 		run_operation(request, result);
@@ -168,7 +169,7 @@ int op_spawn(struct reader *args, struct buffer *out, struct span *span)
 	uint64_t cpus;
 	uint32_t threads;
 	size_t size;
-	int ends[2] = { -1, -1 };
+	int ends[2] = { -1, -1 }, set_up[2], fork_errno;
 	pid_t agent = getpid(), pid;
 
 	(void)span;
@@ -187,20 +188,32 @@ int op_spawn(struct reader *args, struct buffer *out, struct span *span)
 		return failure(out, AGENT_CANNOT, "%d tasks were started and not waited for", MOST_CHILDREN);
 	if (kind == KIND_OP && pipe2(ends, O_CLOEXEC))
 		return failure(out, AGENT_CANNOT, "no pipe: %s", strerror(errno));
+	if (pipe2(set_up, O_CLOEXEC)) {
+		int code = errno;
+
+		close(ends[0]);
+		close(ends[1]);
+		return failure(out, AGENT_CANNOT, "no pipe: %s", strerror(code));
+	}
 	pid = fork();
+	fork_errno = errno;
 	if (pid == 0) {
 		if (ends[0] >= 0)
 			close(ends[0]);
-		be_child(kind, name, cpus, threads, &request, ends[1], agent);
+		close(set_up[0]);
+		be_child(kind, name, cpus, threads, &request, ends[1], set_up[1], agent);
 	}
 	if (ends[1] >= 0)
 		close(ends[1]);
+	close(set_up[1]);
+	/* Until the child has its name, CPUs and threads, or is gone: who looks at it after the reply sees them. */
+	while (read(set_up[0], &(char){ 0 }, 1) < 0 && errno == EINTR)
+		;
+	close(set_up[0]);
 	if (pid < 0) {
-		int code = errno;
-
 		if (ends[0] >= 0)
 			close(ends[0]);
-		return code;
+		return fork_errno;
 	}
 	setpgid(pid, pid);
 	children[children_count++] = (struct child){ pid, ends[0] };
