@@ -237,7 +237,7 @@ const writeRules: readonly Rule<Write>[] = [
   {
     clause: null,
     because: 'the patch has no directory any more',
-    when: ({ op, state }) => findPatch(state, op.patch)?.presence !== 'listed',
+    when: ({ op, state }) => !findPatch(state, op.patch),
     errno: 'ENOENT',
   },
   {
@@ -348,6 +348,12 @@ function staged(because: string, next: State): Outcome {
   return { clause: null, errno: 'OK', log: [], next, because, oracle: 'mainline', forbidden: false };
 }
 
+/** The directory is being taken away: gone, going, or still there with a patch that can't be enabled again. */
+function writeToLeaving(state: State): readonly Outcome[] {
+  const because = 'the disabled patch is being removed';
+  return (['ENOENT', 'ENODEV', 'EINVAL'] as const).map((errno) => ({ ...staged(because, state), errno }));
+}
+
 function park({ op, state }: Context<OperationOf<'park'>>): readonly Outcome[] {
   if (!reachableBodies(state, op.function).includes(op.body)) return [];
   const task = { tid: op.tid, frames: [{ function: op.function, body: op.body }] };
@@ -394,7 +400,9 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
     case 'unload':
       return decide(unloadRules, { state, op, facts });
     case 'write-enabled':
-      return decide(writeRules, { state, op, facts });
+      return findPatch(state, op.patch)?.presence === 'leaving'
+        ? writeToLeaving(state)
+        : decide(writeRules, { state, op, facts });
     case 'park':
       return park({ state, op, facts });
     case 'release':

@@ -150,21 +150,34 @@ export function references(state: State, module: string): number {
   return patch && (patch.stacked !== null || patch.presence === 'leaving') ? 1 : 0;
 }
 
-/** States the kernel may reach by itself from here, this one included: a transition ends, a directory goes away. */
+/**
+ * States the kernel may reach by itself from here, this one first and the one where all has come to rest last: a
+ * transition ends, a directory goes away, in either order.
+ */
 export function closure(state: State, facts: Facts): readonly State[] {
   const reached = [state];
-  for (let next = advance(state, facts); next; next = advance(next, facts)) reached.push(next);
+  const known = new Set([JSON.stringify(state)]);
+  for (const from of reached) {
+    for (const next of successors(from, facts)) {
+      const key = JSON.stringify(next);
+      if (!known.has(key)) reached.push(next);
+      known.add(key);
+    }
+  }
   return reached;
 }
 
-function advance(state: State, facts: Facts): State | undefined {
+function successors(state: State, facts: Facts): readonly State[] {
+  const next: State[] = [];
   const { transition } = state;
-  if (transition) {
-    if (transition.phase === 'finishing') return finish(state, transition, facts);
-    return holders(state).length === 0 ? { ...state, transition: { ...transition, phase: 'finishing' } } : undefined;
+  if (transition?.phase === 'finishing') next.push(finish(state, transition, facts));
+  if (transition?.phase === 'running' && holders(state).length === 0) {
+    next.push({ ...state, transition: { ...transition, phase: 'finishing' } });
   }
-  if (!state.patches.some((p) => p.presence === 'leaving')) return undefined;
-  return { ...state, patches: state.patches.filter((p) => p.presence !== 'leaving') };
+  if (state.patches.some((p) => p.presence === 'leaving')) {
+    next.push({ ...state, patches: state.patches.filter((p) => p.presence !== 'leaving') });
+  }
+  return next;
 }
 
 function finish(state: State, transition: Transition, facts: Facts): State {

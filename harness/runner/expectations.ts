@@ -42,7 +42,7 @@ export interface ScenarioOutcome {
   readonly scenario: string;
   readonly verdict: Verdict;
   /** See {@link clauseVerdicts}. */
-  readonly clauses: readonly { readonly clause: string; readonly verdict: Verdict }[];
+  readonly clauses: readonly { readonly clause: string; readonly verdict: Verdict; readonly note?: string }[];
   readonly failure?: Failure['kind'] | undefined;
 }
 

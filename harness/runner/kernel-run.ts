@@ -166,7 +166,7 @@ class KernelRun {
     const flaky = attempts > 1 && (attempt.verdict === 'pass' || attempt.verdict === 'deviates');
     const clauses = [
       ...clauseVerdicts(asked, attempt.clauses, attempt.verdict),
-      ...[...notAsked.keys()].map((clause) => ({ clause, verdict: 'n/a' as const })),
+      ...[...notAsked].map(([clause, needs]) => ({ clause, verdict: 'n/a' as const, note: lacks([needs]) })),
     ];
     this.finish(s, { ...attempt, clauses }, performance.now() - begin, attempts, flaky);
   }
@@ -239,8 +239,8 @@ class KernelRun {
   // ---- results -------------------------------------------------------------------------------------------------
 
   private notApplicable(s: Scenario, missing: readonly Capability[]): void {
-    const reason = `the kernel lacks: ${missing.map((c) => `${c} (${capabilityTexts[c]})`).join('; ')}`;
-    const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'n/a' as const }));
+    const reason = lacks(missing);
+    const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'n/a' as const, note: reason }));
     this.start(s);
     this.finish(s, { verdict: 'n/a', reason, clauses }, 0, 1, false);
   }
@@ -303,6 +303,10 @@ const onlyInGuest: ReadonlySet<Capability> = new Set([
   'sysfs-stack-order',
   'sysfs-patched',
 ]);
+
+function lacks(missing: readonly Capability[]): string {
+  return `the kernel lacks: ${missing.map((c) => `${c} (${capabilityTexts[c]})`).join('; ')}`;
+}
 
 function lacking(s: Scenario, capabilities: ReadonlySet<Capability>): readonly Capability[] {
   return s.needs.filter((c) => !capabilities.has(c));

@@ -143,27 +143,26 @@ interface ClauseResult {
   readonly clause: string;
   readonly verdict: Verdict;
   readonly scenarios: readonly string[];
+  /** Of a scenario that gave the verdict. */
+  readonly note?: string | undefined;
 }
 
 /** Over several scenarios a clause takes the worst. */
 function clauseResults(results: readonly ScenarioResult[]): readonly ClauseResult[] {
-  const seen = new Map<string, { verdicts: Verdict[]; scenarios: Set<string> }>();
-  for (const result of results) {
-    for (const { clause, verdict } of result.clauses) {
-      const entry = seen.get(clause) ?? { verdicts: [], scenarios: new Set() };
-      entry.verdicts.push(verdict);
-      entry.scenarios.add(result.scenario);
-      seen.set(clause, entry);
-    }
-  }
-  return [...seen].map(([clause, e]) => ({ clause, verdict: worst(e.verdicts), scenarios: [...e.scenarios] }));
+  const parts = results.flatMap((r) => r.clauses.map((c) => ({ ...c, scenario: r.scenario })));
+  return [...new Set(parts.map((p) => p.clause))].map((clause) => {
+    const own = parts.filter((p) => p.clause === clause);
+    const verdict = worst(own.map((p) => p.verdict));
+    const note = own.find((p) => p.verdict === verdict)?.note;
+    return { clause, verdict, scenarios: [...new Set(own.map((p) => p.scenario))], note };
+  });
 }
 
 function judgeClauses(journal: Journal, kernel: string, results: readonly ScenarioResult[]): readonly Verdict[] {
   const judged = clauseResults(results);
-  for (const { clause, verdict, scenarios } of judged) {
+  for (const { clause, verdict, scenarios, note: own } of judged) {
     const { statement, deviation } = clauseOf(clause);
-    const note = verdict === 'deviates' ? deviation?.note : undefined;
+    const note = verdict === 'deviates' ? deviation?.note : own;
     journal.emit('clause.judged', { kernel, clause, statement, verdict, scenarios: [...scenarios], ...(note === undefined ? {} : { note }) });
   }
   return judged.map((c) => c.verdict);

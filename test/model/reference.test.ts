@@ -282,6 +282,22 @@ for (const [generation, f] of [['registration', registration], ['enable-only', t
   });
 }
 
+void t.test('a patch on its way out may be gone before or after the next transition ends', (t) => {
+  const model = new ReferenceModel(today);
+  model.operate(load(lib), 'insmod', ok);
+  model.operate(load(one), 'insmod', ok);
+  model.observe({ kind: 'transition-end', patch: 'klp_one', ended: true });
+  model.operate(write(one, '0'), 'write', ok);
+  model.observe({ kind: 'transition-end', patch: 'klp_one', ended: true });
+  model.operate({ kind: 'park', tid: 7, function: lib.alpha, body: 'original' }, 'park', ok);
+  model.operate(load(two), 'insmod', ok);
+  const counts = model.states.filter((s) => s.transition?.phase === 'running').map((s) => references(s, 'klp_one'));
+  t.strictSame([...new Set(counts)].sort(), [0, 1]);
+  const errnosNow = errnos(model, write(one, '1')).sort();
+  t.strictSame(errnosNow, ['EINVAL', 'ENODEV', 'ENOENT'], 'it cannot be enabled again');
+  t.end();
+});
+
 void t.test('a released kernel always comes to rest', (t) => {
   fc.assert(
     fc.property(steps, (list) => {
