@@ -86,3 +86,16 @@ export const withoutLivepatch = scenario({
     await load(plain);
   },
 });
+
+export const withoutReliableStacks = scenario({
+  id: 'registration-without-reliable-stacks',
+  title: 'Without reliable stack traces a patch that is not immediate cannot be registered',
+  clauses: ['REG-5', 'DIS-4'],
+  needs: ['livepatch', 'registration', 'no-reliable-stacks'],
+  modules: [plain],
+  async run({ load, observe }) {
+    await load(plain);
+    await observe.call({ object: vmlinux, name: 'cmdline_proc_show' });
+    await observe.threads();
+  },
+});

@@ -9,6 +9,7 @@ export const capabilityTexts = {
   livepatch: 'livepatch is built in (CONFIG_LIVEPATCH=y)',
   'no-livepatch': 'livepatch is not built in (CONFIG_LIVEPATCH=n)',
   'reliable-stacks': 'sleeping tasks are switched by stack check (CONFIG_HAVE_RELIABLE_STACKTRACE=y)',
+  'no-reliable-stacks': 'the architecture or configuration has no reliable stack traces (CONFIG_HAVE_RELIABLE_STACKTRACE=n)',
   registration: 'klp_register_patch() and its siblings: patches can be enabled again, in stack order (4.12 to 5.0)',
   immediate: 'the immediate flags of klp_patch and klp_func (4.12 to 4.15)',
   'sysfs-signal': 'a signal file beside enabled (4.16 to 5.0)',
@@ -44,7 +45,7 @@ export function probe(facts: ProbeFacts): ReadonlySet<Capability> {
   const { config, livepatchHeader: header, symbols } = facts;
   found.add(option(config, 'LIVEPATCH') ? 'livepatch' : 'no-livepatch');
   if (found.has('no-livepatch')) return found;
-  if (option(config, 'HAVE_RELIABLE_STACKTRACE')) found.add('reliable-stacks');
+  found.add(option(config, 'HAVE_RELIABLE_STACKTRACE') ? 'reliable-stacks' : 'no-reliable-stacks');
   if (/\bklp_register_patch\b/.test(header)) found.add('registration');
   if (/\bbool\s+immediate\b/.test(header)) found.add('immediate');
   // klp_apply_section_relocs() came with the change that moved vmlinux relocations into load_module (5.8).
