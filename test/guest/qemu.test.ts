@@ -12,7 +12,8 @@ import { Machine } from '../../harness/vm/machine.js';
 import { buildAgent } from '../../images/agent.js';
 import { buildImage } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
-import { patience, stockKernel } from '../vm/stock.js';
+import { stockKernel } from '../e2e/kernel.js';
+import { patience } from '../vm/stock.js';
 
 t.setTimeout(patience * 2);
 

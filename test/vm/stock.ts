@@ -6,18 +6,13 @@ import { architectures } from '../../harness/arch.js';
 import type { Machine, MachineOptions } from '../../harness/vm/machine.js';
 import { buildImage, type Image } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
-import { acquireStock } from '../../kernels/stock.js';
 import type { AcquiredKernel } from '../../kernels/types.js';
+import { stockKernel } from '../e2e/kernel.js';
 
 /** Generous, since the machine is shared and the guest emulated. */
 export const patience = 600_000;
 
 const silent = (): void => undefined;
-
-/** Debian's own 6.1 for x86-64. */
-export async function stockKernel(): Promise<AcquiredKernel> {
-  return acquireStock({ name: 'bookworm-x86_64', suite: 'bookworm', arch: 'x86_64' }, silent);
-}
 
 export async function stockImage(init?: string): Promise<{ kernel: AcquiredKernel; image: Image; options: MachineOptions }> {
   const kernel = await stockKernel();
