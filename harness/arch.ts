@@ -46,7 +46,7 @@ export const architectures: Readonly<Record<Arch, ArchInfo>> = {
     qemu: 'qemu-system-x86_64',
     qemuPackage: 'qemu-system-x86',
     elfMachine: 62,
-    machine: { machine: 'q35', cpu: 'max', memory: 512, cpus: 2, console: 'ttyS0' },
+    machine: { machine: 'q35', cpu: 'max', memory: 256, cpus: 2, console: 'ttyS0' },
     tcgSlowdown: 6,
   },
   arm64: {

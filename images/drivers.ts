@@ -22,6 +22,8 @@ export interface Drivers {
   readonly transport: Transport;
   /** In the order in which they must be loaded. */
   readonly modules: readonly KernelModule[];
+  /** Whether the guest agent can have a virtio port; otherwise it is reached over SSH. */
+  readonly agentPort: boolean;
   /** What is missing but can be done without: one line each. */
   readonly notes: readonly string[];
 }
@@ -47,6 +49,8 @@ function builtins(arch: Arch): Driver[] {
 
 const network: Driver = { option: 'VIRTIO_NET', module: 'virtio_net', for: 'the network card' };
 const random: Driver = { option: 'HW_RANDOM_VIRTIO', module: 'virtio_rng', for: 'the source of randomness (virtio-rng)' };
+
+const port: Driver = { option: 'VIRTIO_CONSOLE', module: 'virtio_console', for: 'the port of the guest agent' };
 
 function bus(arch: Arch, transport: Transport): Driver[] {
   if (transport === 'mmio') return [{ option: 'VIRTIO_MMIO', module: 'virtio_mmio', for: 'the virtio-mmio bus' }];
@@ -80,11 +84,14 @@ export async function findDrivers(kernel: AcquiredKernel): Promise<Drivers> {
   } else {
     needs.push(random);
   }
+  const agentPort = shelf.where(port) !== 'missing';
+  if (agentPort) needs.push(port);
+  else notes.push(`${kernel.name} has no CONFIG_${port.option}: the guest agent is reached over SSH, which is slower`);
   const modules = new Map<string, KernelModule>();
   for (const need of needs) {
     if (need.module !== undefined && shelf.where(need) === 'module') await shelf.load(need.module, modules);
   }
-  return { transport, modules: [...modules.values()], notes };
+  return { transport, modules: [...modules.values()], agentPort, notes };
 }
 
 function cannotBoot(kernel: AcquiredKernel, missing: readonly Driver[]): InfrastructureError {

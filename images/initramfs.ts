@@ -33,6 +33,8 @@ export interface Image {
   readonly initramfs: string;
   /** How QEMU must attach the guest's devices for this kernel to see them. */
   readonly transport: Transport;
+  /** Whether the agent waits at a virtio port (init.sh starts it there); otherwise start it over SSH. */
+  readonly agentPort: boolean;
   /** Private key, as text, that lets root in. */
   readonly userKey: string;
   /** The same key as a file of mode 0600, for `ssh -i`. */
@@ -94,6 +96,7 @@ export async function buildImage(request: ImageRequest): Promise<Image> {
   return {
     initramfs: join(directory, 'initramfs.gz'),
     transport: drivers.transport,
+    agentPort: drivers.agentPort && agent !== undefined,
     userKey: await readFile(join(directory, 'user_key'), 'utf8'),
     userKeyFile: join(directory, 'user_key'),
     hostKey: await readFile(join(directory, 'host_key.pub')),

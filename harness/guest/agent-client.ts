@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { DeadlineError, messageOf } from '../errors.js';
 import { AgentFailure, ConnectionLostError, ProtocolError } from './errors.js';
-import { frame, FrameDecoder } from './frames.js';
+import { frame, FrameDecoder, type Framed } from './frames.js';
 import { decodeBatch, decodeHello, decodeOutcome, decodeReply, decodeValue, encodeRequest, outcomeOf } from './protocol.js';
 import type { Call, Hello, Outcome, RawOutcome, Request, ValueOf } from './protocol.js';
 
@@ -21,9 +22,13 @@ interface Pending {
 /** Milliseconds an operation may take beside what it itself is asked to wait. */
 const patience = 20_000;
 
-/** The guest agent over a byte stream: requests may overlap, the agent answers them in their order. */
+/**
+ * A session with the guest agent over a byte stream: requests may overlap, the agent answers them in their order. The
+ * stream may have served a session before, of this guest or of the one that was restored over it.
+ */
 export class AgentClient {
   private readonly decoder = new FrameDecoder();
+  private readonly session = randomInt(1, 0xffff_ffff);
   private readonly pending = new Map<number, Pending>();
   private greeted: Hello | undefined;
   private greet: ((hello: Hello) => void) | undefined;
@@ -43,7 +48,7 @@ export class AgentClient {
   }
 
   /**
-   * Waits for the agent's hello.
+   * Opens a session, which ends the one before it and kills its tasks, and waits for the agent's hello.
    * @throws DeadlineError, ConnectionLostError; ProtocolError when something else answers
    */
   static async open(stream: Duplex, options: AgentOptions = {}): Promise<AgentClient> {
@@ -60,6 +65,7 @@ export class AgentClient {
         reject(error);
       };
       if (client.lost) client.onLost(client.lost);
+      else stream.write(frame(client.session, Buffer.alloc(0)));
     });
     client.onLost = undefined;
     return client;
@@ -85,7 +91,7 @@ export class AgentClient {
     if (this.lost) throw this.lost;
     this.lastId = (this.lastId % 0xffff_ffff) + 1;
     const id = this.lastId;
-    const message = frame(encodeRequest(id, request));
+    const message = frame(this.session, encodeRequest(id, request));
     const deadline = patience * this.timeScale + ownTime(request);
     const answer = new Promise<Outcome<unknown>>((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -105,16 +111,27 @@ export class AgentClient {
 
   private receive(chunk: Buffer): void {
     try {
-      for (const message of this.decoder.push(chunk)) {
-        if (this.greeted) this.answer(message);
-        else {
-          this.greeted = decodeHello(message);
-          this.greet?.(this.greeted);
-        }
-      }
+      for (const framed of this.decoder.push(chunk)) this.take(framed);
+      // Before the hello it may be the rest of something that a session before this one did not hear the end of.
+      if (this.greeted && this.decoder.garbage > 0) throw new ProtocolError('what the guest agent sends is no frame');
     } catch (error) {
       this.lose(error instanceof ProtocolError ? error : new ProtocolError(messageOf(error), { cause: error }));
     }
+  }
+
+  private take({ session, message }: Framed): void {
+    if (session === 0 && this.greeted) {
+      // Only an agent that has just been started belongs to no session.
+      this.lose(new ConnectionLostError('the guest agent ended, and another was started'));
+    }
+    if (this.lost || session !== this.session) return;
+    if (this.greeted) {
+      this.answer(message);
+      return;
+    }
+    this.greeted = decodeHello(message);
+    this.decoder.garbage = 0;
+    this.greet?.(this.greeted);
   }
 
   private answer(message: Buffer): void {

@@ -5,15 +5,15 @@ import { bool, bytes, decode, encode, i32, list, mapped, nothing, rest, struct, 
 import type { Codec } from './wire.js';
 
 /*
- * The protocol between AgentClient and images/agent/. A frame is a u32 length and that many bytes; numbers are
- * little-endian. The agent's first frame is a Hello. A request is {u32 id, u8 opcode, arguments}, its reply
+ * The protocol between AgentClient and images/agent/: the messages that frames.ts carries. Numbers are little-endian. The
+ * first message of a session is empty, and the agent's answer a Hello. A request is {u32 id, u8 opcode, arguments}, its reply
  * {u32 id, i32 errno, u64 begin, u64 end, body}. An errno above 0 is the kernel's, one below 0 the agent's own
  * (AgentFailure), with a message as body. Opcodes are never reused; a new one needs no new version, another layout does.
  */
 
 export const protocolMagic = 0x41504c4b;
-export const protocolVersion = 1;
-/** Most bytes behind a frame's length. */
+export const protocolVersion = 2;
+/** Most bytes of a message. */
 export const frameLimit = 8 << 20;
 
 export interface Hello {
@@ -23,7 +23,7 @@ export interface Hello {
   readonly pageSize: number;
   /** The agent's own process, which a sweep shows too. */
   readonly pid: number;
-  /** CLOCK_MONOTONIC when it started, ns. */
+  /** CLOCK_MONOTONIC when it said so, ns. */
   readonly clock: bigint;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import type { Duplex } from 'node:stream';
 import { AgentClient, type AgentOptions } from './agent-client.js';
 import { AgentGuest } from './agent-guest.js';
 import { ConnectionLostError } from './errors.js';
@@ -8,10 +9,16 @@ import type { FileToPush } from './tar.js';
 export interface SshGuestTarget extends SshTarget, AgentOptions {
   /** Where the agent lies in the guest; /bin/klp-agent when not given. */
   readonly agentPath?: string;
+  /**
+   * A new stream to an agent that runs already and waits at the other end: a virtio port, which needs no SSH connection
+   * first. Without it the agent is started over SSH.
+   */
+  readonly agentChannel?: () => Duplex;
 }
 
 /** A guest behind an SSH server, with the agent in its file system: a virtual machine or a board on the bench. */
 export class SshGuest extends AgentGuest {
+  private opening: Promise<SshSession> | undefined;
   private session: SshSession | undefined;
   private client: AgentClient | undefined;
 
@@ -20,7 +27,7 @@ export class SshGuest extends AgentGuest {
   }
 
   /**
-   * Waits until the guest's SSH server lets us in and its agent answers.
+   * Waits until the guest's agent answers.
    * @throws what `connect` of ssh.ts and `AgentClient.open` throw
    */
   static async connect(target: SshGuestTarget): Promise<SshGuest> {
@@ -29,38 +36,46 @@ export class SshGuest extends AgentGuest {
     return guest;
   }
 
+  /** Whether agent and, if it was needed so far, SSH can still be used. */
   get connected(): boolean {
-    return this.session?.alive === true && this.client?.alive === true;
+    return this.client?.alive === true && this.session?.alive !== false;
   }
 
-  run(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    return this.ssh().exec(command, { ...options, timeout: options.timeout ?? this.scaled(60_000) });
+  async run(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+    const ssh = await this.ssh();
+    return ssh.exec(command, { ...options, timeout: options.timeout ?? this.scaled(60_000) });
   }
 
-  push(directory: string, files: readonly FileToPush[]): Promise<void> {
-    return this.ssh().pushFiles(directory, files, this.scaled(60_000));
+  async push(directory: string, files: readonly FileToPush[]): Promise<void> {
+    const ssh = await this.ssh();
+    await ssh.pushFiles(directory, files, this.scaled(60_000));
   }
 
   /** An interactive shell on this terminal; returns its exit status. */
-  shell(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<number> {
-    return this.ssh().shell(input, output);
+  async shell(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<number> {
+    return (await this.ssh()).shell(input, output);
   }
 
   disconnect(): void {
     this.client?.close();
+    this.closeSsh();
+    this.client = undefined;
+  }
+
+  /** Ends the SSH connection alone; the next command opens another. */
+  closeSsh(): void {
     this.session?.close();
-    this.client = this.session = undefined;
+    this.session = this.opening = undefined;
   }
 
   async reconnect(options: { readonly deadline?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
     this.disconnect();
-    const session = await connect({ ...this.target, ...options });
+    const { agentChannel, agentPath = '/bin/klp-agent' } = this.target;
     try {
-      const channel = await session.channel(`exec ${this.target.agentPath ?? '/bin/klp-agent'}`);
+      const channel = agentChannel ? agentChannel() : await (await this.ssh(options)).channel(`exec ${agentPath}`);
       this.client = await AgentClient.open(channel, this.target);
-      this.session = session;
     } catch (error) {
-      session.close();
+      this.disconnect();
       throw error;
     }
   }
@@ -74,9 +89,26 @@ export class SshGuest extends AgentGuest {
     return this.client;
   }
 
-  private ssh(): SshSession {
-    if (!this.session) throw new ConnectionLostError('there is no connection to the guest');
-    return this.session;
+  /** The SSH connection: opened when it is first needed, since a handshake takes an emulated guest half a second. */
+  private ssh(options: { readonly deadline?: number; readonly signal?: AbortSignal } = {}): Promise<SshSession> {
+    if (this.session) return Promise.resolve(this.session);
+    if (this.opening) return this.opening;
+    const opening = connect({ ...this.target, ...options }).then(
+      (session) => {
+        if (this.opening === opening) {
+          this.session = session;
+          return session;
+        }
+        session.close();
+        throw new ConnectionLostError('SSH connection to the guest was closed');
+      },
+      (error: unknown) => {
+        if (this.opening === opening) this.opening = undefined;
+        throw error;
+      },
+    );
+    this.opening = opening;
+    return opening;
   }
 
   private scaled(milliseconds: number): number {

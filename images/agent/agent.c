@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Frames in, operations, frames out. */
+/* Requests in, operations, replies out. */
 #include "agent.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -132,54 +131,8 @@ void execute(struct reader *request, struct buffer *out, int depth)
 	patch_u64(out, head + 12, span.end);
 }
 
-int pause_or_hangup(void)
-{
-	struct pollfd in = { .fd = STDIN_FILENO, .events = 0 };
-	int ready = in_child() ? poll(NULL, 0, 1) : poll(&in, 1, 1);
-
-	return ready > 0 && (in.revents & (POLLHUP | POLLERR | POLLNVAL));
-}
-
-static int write_all(const unsigned char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(STDOUT_FILENO, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-/* 1 when filled, 0 at a clean end before the first byte, -1 otherwise. */
-static int read_all(unsigned char *data, size_t size)
-{
-	size_t got = 0;
-
-	while (got < size) {
-		ssize_t n = read(STDIN_FILENO, data + got, size - got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n == 0 && got == 0 ? 0 : -1;
-		got += (size_t)n;
-	}
-	return 1;
-}
-
-/* Sends what stands behind the four bytes kept for the length. */
-static int send_frame(struct buffer *b)
-{
-	patch_u32(b, 0, (uint32_t)(b->size - 4));
-	return write_all(b->data, b->size);
-}
-
-static int say_hello(struct buffer *out)
+/* Who we are: the answer to whoever opens a session; in session 0, to say that we have just started. */
+static int say_hello(struct buffer *out, uint32_t session)
 {
 	buffer_reset(out, 0);
 	put_u32(out, 0);
@@ -189,69 +142,74 @@ static int say_hello(struct buffer *out)
 	put_u32(out, (uint32_t)sysconf(_SC_PAGESIZE));
 	put_u32(out, (uint32_t)getpid());
 	put_u64(out, now_ns());
-	return send_frame(out);
+	return link_send(session, out);
 }
 
 /* A reply to a frame that holds no request. */
-static int refuse(struct buffer *out, uint32_t id, const char *message)
+static int refuse(struct buffer *out, uint32_t session, const char *message)
 {
 	uint64_t now = now_ns();
 
 	buffer_reset(out, 0);
 	put_u32(out, 0);
-	put_u32(out, id);
+	put_u32(out, 0);
 	put_u32(out, (uint32_t)AGENT_MALFORMED);
 	put_u64(out, now);
 	put_u64(out, now);
 	put_raw(out, message, strlen(message));
-	return send_frame(out);
+	return link_send(session, out);
 }
 
 static int serve(void)
 {
 	struct buffer out = { 0 };
-	unsigned char *frame = malloc(FRAME_LIMIT);
-	unsigned char head[4];
+	uint32_t session = 0;
+	struct frame frame;
 	int got;
 
-	if (!frame || say_hello(&out))
+	if (say_hello(&out, 0))
 		return 1;
-	while ((got = read_all(head, sizeof(head))) > 0) {
-		struct reader length = { head, head + sizeof(head), 0 };
-		uint32_t size = get_u32(&length);
-		struct reader request = { 0 };
+	while ((got = link_receive(&frame)) > 0) {
 		uint32_t id;
 
-		if (size > FRAME_LIMIT) {
-			/* Where the next frame begins can't be known. */
-			refuse(&out, 0, "a frame over the size limit");
-			return 1;
+		if (frame.session != session) {
+			/* What is left of a session that was never ended, a restored guest's, has no meaning in this one. */
+			if (!frame.session || !reader_done(&frame.message))
+				continue;
+			session = frame.session;
+			forget_children();
+			log_close();
+			if (say_hello(&out, session))
+				return 1;
+			continue;
 		}
-		if (size && read_all(frame, size) <= 0)
-			return 1;
-		request.at = frame;
-		request.end = frame + size;
-		id = get_u32(&request);
-		if (request.bad) {
-			if (refuse(&out, 0, "a frame without a request id"))
+		if (!session)
+			continue;
+		id = get_u32(&frame.message);
+		if (frame.message.bad) {
+			if (refuse(&out, session, "a frame without a request id"))
 				return 1;
 			continue;
 		}
 		buffer_reset(&out, 0);
 		put_u32(&out, 0);
 		put_u32(&out, id);
-		execute(&request, &out, 0);
-		if (send_frame(&out))
+		execute(&frame.message, &out, 0);
+		if (link_send(session, &out))
 			return 1;
 	}
 	return got == 0 ? 0 : 1;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && link_open(argv[1])) {
+		fprintf(stderr, "klp-agent: %s: %s\n", argv[1], strerror(errno));
+		return 1;
+	}
 	status = serve();
 	end_children();
 	return status;

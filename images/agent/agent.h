@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The guest agent: one process behind one SSH channel, frames in on stdin, frames out on stdout.
+ * The guest agent: one process behind a virtio port (its argument) or an SSH channel (stdin and stdout).
  * The protocol is described, and implemented for the other side, in harness/guest/protocol.ts:
  * change both, and AGENT_VERSION, together.
  */
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define AGENT_MAGIC 0x41504c4bu /* the bytes "KLPA" */
-#define AGENT_VERSION 1u
+#define AGENT_VERSION 2u
 #define FRAME_LIMIT (8u << 20)
 
 enum opcode {
@@ -97,6 +97,18 @@ void execute(struct reader *request, struct buffer *out, int depth);
 /* A message as the body of an agent_failure, which it returns. */
 int failure(struct buffer *out, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* A message, without its session. */
+struct frame {
+	uint32_t session;
+	struct reader message;
+};
+
+/* Makes stdin and stdout of a virtio port; -1 with errno. */
+int link_open(const char *port);
+/* The next frame, valid until the next call: 1, 0 at the end of the stream, -1 when it broke. */
+int link_receive(struct frame *frame);
+/* Sends what stands behind the four bytes that are kept for the session. */
+int link_send(uint32_t session, struct buffer *b);
 /* Sleeps one poll interval; nonzero when the other side of stdin has gone. */
 int pause_or_hangup(void);
 /* The first `room` bytes of a small file; its size, or a negative errno. */
@@ -105,6 +117,8 @@ long slurp(const char *path, char *data, size_t room);
 void log_close(void);
 /* Kills every child, without waiting for those that can't die now. */
 void end_children(void);
+/* The same, and none is known any more. */
+void forget_children(void);
 int in_child(void);
 
 #endif

@@ -50,7 +50,19 @@ void end_children(void)
 	}
 }
 
-/* Neither the SSH channel nor the other children's results may be kept open by a child. */
+void forget_children(void)
+{
+	end_children();
+	for (size_t i = 0; i < children_count; i++)
+		if (children[i].result >= 0)
+			close(children[i].result);
+	children_count = 0;
+	/* Those that die later are reaped by whoever comes next, or by init. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+/* Neither the channel nor the other children's results may be kept open by a child. */
 static void leave_agent(void)
 {
 	int null = open("/dev/null", O_RDWR);

@@ -51,7 +51,13 @@ ip link set eth0 up || fail "eth0 stays down"
 /usr/sbin/dropbear -s -g -j -k -m -W 1048576 -p 22 -P /run/dropbear.pid -r /etc/dropbear/host_key \
     || fail "dropbear does not start"
 
+# The agent waits at its port, where there is one; otherwise it is started over SSH.
+for port in /sys/class/virtio-ports/*; do
+    [ ! -x /bin/klp-agent ] || [ "$(cat "$port/name" 2> /dev/null)" != klp.agent ] \
+        || echo "::respawn:/bin/klp-agent /dev/${port##*/}" > /etc/inittab
+done
+
 say "ready"
 
-# Reaps orphans and answers to poweroff; the empty /etc/inittab keeps it from opening shells.
+# Starts the agent, reaps orphans, answers to poweroff; that there is an /etc/inittab keeps it from opening shells.
 exec /bin/init

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Duplex, PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import t from 'tap';
 import { AgentClient } from '../../harness/guest/agent-client.js';
 import { ProtocolError } from '../../harness/guest/errors.js';
-import { frame, FrameDecoder } from '../../harness/guest/frames.js';
-import { decodeCall, decodeReply, decodeRequest, encodeRequest, frameLimit } from '../../harness/guest/protocol.js';
+import { frame, FrameDecoder, type Framed } from '../../harness/guest/frames.js';
+import {
+  decodeCall,
+  decodeReply,
+  decodeRequest,
+  encodeHello,
+  encodeRequest,
+  frameLimit,
+  protocolMagic,
+  protocolVersion,
+} from '../../harness/guest/protocol.js';
 import type { Call } from '../../harness/guest/protocol.js';
 import { anyRequest, bytes, u32 } from './arbitraries.js';
 import { startAgent, streamOf } from './local-agent.js';
@@ -72,17 +82,24 @@ void t.test('thousands of random frames: each is answered, none ends the agent',
   t.ok(frames.length > 1500, 'enough of them may be sent');
   const child = await startAgent();
   const decoder = new FrameDecoder();
-  const replies: Buffer[] = [];
+  const replies: Framed[] = [];
   const all = new Promise<void>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       replies.push(...decoder.push(chunk));
-      if (replies.length === frames.length + 1) resolve();
+      if (replies.length === frames.length + 2) resolve();
     });
     child.on('exit', (code, signal) => reject(new Error(`the agent ended: ${code ?? signal ?? ''}`)));
   });
-  for (const message of frames) child.stdin.write(frame(message));
+  // An empty message would open another session; whatever is of another session is not even answered.
+  const session = 7;
+  child.stdin.write(frame(session, Buffer.alloc(0)));
+  for (const message of frames) {
+    child.stdin.write(frame(8, message.length === 0 ? Buffer.alloc(1) : message));
+    child.stdin.write(frame(session, message));
+  }
   await all;
-  const outcomes = replies.slice(1).map(decodeReply);
+  t.strictSame([...new Set(replies.map((r) => r.session))], [0, session], 'its first words, and those of the session');
+  const outcomes = replies.slice(2).map(({ message }) => decodeReply(message));
   for (const [i, { id, outcome }] of outcomes.entries()) {
     const message = frames[i] ?? Buffer.alloc(0);
     if (id !== (message.length >= 4 ? message.readUInt32LE() : 0)) t.fail(`frame ${i}: answer to ${id}`);
@@ -95,29 +112,55 @@ void t.test('thousands of random frames: each is answered, none ends the agent',
   t.strictSame(await once(child, 'exit'), [0, null]);
 });
 
-void t.test('a frame over the limit is refused and ends the agent, since nothing behind it can be found', async (t) => {
+void t.test('noise between frames is no frame, however long it is', async (t) => {
   const child = await startAgent();
   const client = await AgentClient.open(streamOf(child));
-  const exit = once(child, 'exit');
-  const head = Buffer.alloc(4);
-  head.writeUInt32LE(frameLimit + 1);
-  child.stdin.write(head);
-  t.strictSame(await exit, [1, null]);
-  await t.rejects(client.request({ op: 'sweep' }), { message: 'the guest agent reports a frame over the size limit' });
+  for (const noise of [Buffer.alloc(frameLimit + (1 << 20), 1), Buffer.from([0, 200, 1, 0]), Buffer.from([2, 1])]) child.stdin.write(noise);
+  t.match(await client.request({ op: 'ping', payload: Buffer.from('still there') }), { value: Buffer.from('still there') });
+  child.stdin.end();
+});
+
+void t.test('a new session ends the one before, and its tasks', async (t) => {
+  const child = await startAgent();
+  const stream = streamOf(child);
+  const first = await AgentClient.open(stream);
+  const { value: pid = 0 } = await first.request({ op: 'spawn', kind: 'sleep', name: 'old', cpus: 0n, threads: 0, call: Buffer.alloc(0) });
+  t.ok(process.kill(pid, 0));
+  const second = await AgentClient.open(stream);
+  t.match(await second.request({ op: 'wait', pid, milliseconds: 0 }), { name: 'ECHILD' }, 'nobody knows it any more');
+  const stat = await second.request({ op: 'read', path: `/proc/${pid}/stat`, most: 1000 });
+  t.ok(!stat.ok || stat.value.data.includes(' Z '), 'and it is dead');
+  child.stdin.end();
+});
+
+void t.test('an agent that takes the place of another is no surprise before the hello, and the end of a session after it', async (t) => {
+  const there = new PassThrough();
+  const back = new PassThrough();
+  const opening = AgentClient.open(Duplex.from({ readable: back, writable: there }));
+  const [sent] = new FrameDecoder().push((await once(there, 'data'))[0] as Buffer);
+  const hello = encodeHello({ magic: protocolMagic, version: protocolVersion, frameLimit, pageSize: 4096, pid: 1, clock: 1n });
+  back.write(Buffer.from('the end of something older'));
+  back.write(frame(0, hello));
+  back.write(frame(sent?.session ?? 0, hello));
+  const client = await opening;
+  const request = client.request({ op: 'sweep' });
+  back.write(frame(0, hello));
+  await t.rejects(request, { name: 'ConnectionLostError', message: 'the guest agent ended, and another was started' });
+  t.notOk(client.alive);
 });
 
 void t.test('a stream that ends inside a frame ends the agent', async (t) => {
   const child = await startAgent();
   child.stdout.resume();
-  child.stdin.end(frame(Buffer.alloc(100)).subarray(0, 50));
+  child.stdin.end(frame(7, Buffer.alloc(100)).subarray(0, 50));
   t.strictSame(await once(child, 'exit'), [1, null]);
 });
 
 void t.test('another program in its place is noticed', async (t) => {
   const child = spawn('echo', ['Welcome to this host!'], { stdio: 'pipe' });
   await t.rejects(AgentClient.open(streamOf(child)), {
-    name: 'ProtocolError',
-    message: 'a frame of 1668048215 bytes is over the limit of 8388608',
+    name: 'ConnectionLostError',
+    message: 'connection to the guest agent lost',
   });
   const silent = spawn('true', { stdio: 'pipe' });
   await t.rejects(AgentClient.open(streamOf(silent)), { name: 'ConnectionLostError' });

@@ -14,7 +14,7 @@ function option(argv: readonly string[], name: string): string | undefined {
 void t.test('the judged x86-64 guest', (t) => {
   const argv = qemuArguments(x86);
   t.equal(option(argv, '-smp'), '2');
-  t.equal(option(argv, '-m'), '512');
+  t.equal(option(argv, '-m'), '256');
   t.equal(option(argv, '-accel'), 'tcg,thread=multi');
   t.equal(option(argv, '-append'), 'console=ttyS0 panic=1', 'no mitigations=, nothing but console and panic');
   t.ok(argv.includes('-no-reboot'));
@@ -32,6 +32,16 @@ void t.test('the MT2731-like guest, without PCI', (t) => {
   t.equal(option(argv, '-append'), 'console=ttyAMA0 panic=1');
   t.ok(argv.includes('virtio-net-device,netdev=net0'));
   t.ok(argv.includes('virtio-rng-device'));
+  t.end();
+});
+
+void t.test('the port of the agent, for kernels that have its driver', (t) => {
+  const argv = qemuArguments({ ...x86, agentPort: true });
+  t.ok(argv.includes('socket,id=agent,fd=5'));
+  t.ok(argv.includes('virtio-serial-pci'));
+  t.ok(argv.includes('virtserialport,chardev=agent,name=klp.agent'));
+  t.notOk(qemuArguments(x86).some((word) => word.includes('agent')));
+  t.ok(qemuArguments({ ...arm, agentPort: true }).includes('virtio-serial-device'));
   t.end();
 });
 

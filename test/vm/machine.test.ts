@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, readFile, truncate } from 'node:fs/promises';
+import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import t from 'tap';
 import { Machine } from '../../harness/vm/machine.js';
-import { stateFingerprint } from '../../harness/vm/states.js';
+import { fileDigest, stateFingerprint } from '../../harness/vm/states.js';
 import { inGuest, patience, stockImage } from './stock.js';
 
 // One boot serves every test.
@@ -99,26 +99,32 @@ void t.test('the states have no name on disk; another machine can start from a c
   const links = await Promise.all([3, 4].map((fd) => readFile(`/proc/${machine.pid}/fdinfo/${fd}`, 'utf8')));
   t.equal(links.length, 2);
   await machine.exportStates(saved);
+  const states = { file: saved, sha256: await fileDigest(saved) };
   t.equal(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, kernel: '/elsewhere' }, 'k', 'i'));
   t.not(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, memory: 300 }, 'k', 'i'));
-  const other = await Machine.start({ ...options, restore: { file: saved, snapshot: 'pristine' } });
+  const other = await Machine.start({ ...options, restore: { states, snapshot: 'pristine' } });
   t.teardown(() => other.stop());
   t.equal(await inGuest(other, image, 'ls /tmp'), 'early\n');
   t.not(other.sshPort, machine.sshPort);
   await other.stop();
-  await t.rejects(Machine.start({ ...options, restore: { file: saved, snapshot: 'other' } }), {
+  await t.rejects(Machine.start({ ...options, restore: { states, snapshot: 'other' } }), {
     message: "loadvm other: Snapshot 'other' does not exist in one or more devices",
   });
 });
 
-void t.test('a damaged state is refused before QEMU starts', async (t) => {
+void t.test('a state that lacks its end, or has one bit changed, is refused before QEMU starts', async (t) => {
+  const sha256 = await fileDigest(saved);
   const damaged = join(t.testdir(), 'damaged.qcow2');
+  const refused = { message: `saved guest state ${damaged} is damaged`, hint: `remove it: ${damaged}` };
+  const start = (): Promise<Machine> => Machine.start({ ...options, restore: { states: { file: damaged, sha256 }, snapshot: 'pristine' } });
   await copyFile(saved, damaged);
   await truncate(damaged, 200_000);
-  await t.rejects(Machine.start({ ...options, restore: { file: damaged, snapshot: 'pristine' } }), {
-    message: `saved guest state ${damaged} is damaged`,
-    hint: `remove it: ${damaged}`,
-  });
+  await t.rejects(start(), refused);
+  const bytes = await readFile(saved);
+  const middle = bytes.length >> 1;
+  bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+  await writeFile(damaged, bytes);
+  await t.rejects(start(), refused);
 });
 
 void t.test('a panic is seen on the console; the panic ends QEMU', async (t) => {
