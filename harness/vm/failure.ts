@@ -35,6 +35,11 @@ export class MachineError extends InfrastructureError {
   ) {
     super(message, extra);
   }
+
+  /** The same, with something to do about it. */
+  withHint(hint: string): MachineError {
+    return new MachineError(this.kind, this.message, { hint, details: this.details, cause: this.cause });
+  }
 }
 
 /** The failure a console report stands for. */

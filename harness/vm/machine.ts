@@ -11,7 +11,7 @@ import { MachineError, describeExit, whatBecame, type FailureKind, type MachineE
 import { Port } from './port.js';
 import { findProgram, tiedToUs } from './qemu.js';
 import { Qmp } from './qmp.js';
-import { copyStates, openStates, type SavedStates } from './states.js';
+import { copyStates, openStates, roomForStates, type SavedStates } from './states.js';
 import { within } from './within.js';
 
 export interface MachineOptions extends Omit<Hardware, 'paused'> {
@@ -139,7 +139,12 @@ export class Machine {
    * @throws MachineError of kind `infrastructure` with QEMU's words
    */
   async saveSnapshot(name: string): Promise<void> {
-    await this.snapshotCommand('savevm', name);
+    try {
+      await this.snapshotCommand('savevm', name);
+    } catch (error) {
+      // QEMU speaks of an input/output error when the disk is full.
+      throw error instanceof MachineError ? error.withHint(await roomForStates()) : error;
+    }
   }
 
   /**

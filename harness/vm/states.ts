@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { copyFile, mkdtemp, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -39,6 +39,12 @@ export async function openStates(from?: SavedStates): Promise<FileHandle> {
       throw new InfrastructureError(`saved guest state ${from.file} is damaged`, { hint: `remove it: ${from.file}` });
     }
   });
+}
+
+/** For a person: how much room there is for saved states, and how to give them another place. */
+export async function roomForStates(): Promise<string> {
+  const { bavail, bsize } = await statfs(tmpdir());
+  return `states are saved in ${tmpdir()}, which has ${Math.floor((bavail * bsize) / 2 ** 20)} MiB left; TMPDIR chooses another place`;
 }
 
 /** Hex SHA-256 of a file's bytes. */
