@@ -66,6 +66,8 @@ const payloads = {
     argv: z.array(z.string()),
     commandLine: z.string(),
     bootMs: z.number(),
+    /** Not booted but taken from the cache, as it was saved after an earlier boot; `bootMs` is what that took. */
+    restored: z.boolean().optional(),
     capabilities: z.array(z.string()),
   }),
   /** No scenario can run on it; each that was wanted gets its own scenario.finished with verdict error. */

@@ -63,7 +63,7 @@ export class ListReporter implements Reporter {
     if (event.type === 'run.started') return this.#begin(event);
     if (event.type === 'progress') return this.#advance(event);
     if (event.type === 'kernel.booted') {
-      const took = `booted in ${duration(event.bootMs)} (${clean(event.accel)})`;
+      const took = `${event.restored === true ? 'restored' : 'booted'} in ${duration(event.bootMs)} (${clean(event.accel)})`;
       return [this.#paint('dim', `kernel   ${this.#padKernel(event.kernel)} ${took}`)];
     }
     if (event.type === 'kernel.failed') {

@@ -78,6 +78,7 @@ const kernel = z.object({
       argv: z.array(z.string()),
       commandLine: z.string(),
       bootMs: z.number(),
+      restored: z.boolean().optional(),
       capabilities: z.array(z.string()),
     })
     .optional(),

@@ -105,6 +105,7 @@ class KernelRun {
       argv: [...bench.machine.argv],
       commandLine: bench.commandLine,
       bootMs: bench.bootMs,
+      restored: bench.restored,
       capabilities: [...capabilities].sort(),
     });
     const askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
