@@ -18,6 +18,9 @@ export interface Toolchain {
   readonly version: string;
 }
 
+/** What `--boot` may say. */
+export type BootChoice = 'auto' | 'image';
+
 /** A kernel that is on disk and can be booted, and for which modules can be built. */
 export interface AcquiredKernel {
   /** Name in the catalogue, or `image:<file name>` when brought along. */
@@ -28,8 +31,10 @@ export interface AcquiredKernel {
   readonly release: string;
   /** What was resolved, for a person: package version, or the build directory's path. */
   readonly version: string;
-  /** File for QEMU's `-kernel`. */
+  /** The kernel's image as it was built; `bootFile` of pvh.ts says what QEMU is given for it. */
   readonly image: string;
+  /** `--boot`: `image` has it started as it is; `auto`, or nothing, without its decompressor where that can be. */
+  readonly boot?: BootChoice;
   /** Directory for `make -C <buildDir> M=…`. */
   readonly buildDir: string;
   /** `.config` of this kernel. */

@@ -53,6 +53,7 @@ export function withKernelOptions(command: Command): Command {
     .option('--build-dir <dir>', 'build directory the image came from')
     .option('--toolchain <prefix>', 'CROSS_COMPILE prefix for modules of --image')
     .option('--modules-dir <dir>', 'lib/modules/<release> of --image, when it lacks drivers built in')
+    .addOption(new Option('--boot <what>', 'image: start a bzImage as it is, not the kernel inside it').choices(['auto', 'image']).default('auto'))
     .addOption(new Option('--accel <accel>', 'accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'));
 }
 

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bringKernel } from '../../kernels/brought.js';
 import { defaultKernels, findKernel } from '../../kernels/catalogue.js';
+import type { BootChoice } from '../../kernels/types.js';
 import { scenarios as ours } from '../../scenarios/index.js';
 import { type Arch, parseArch } from '../arch.js';
 import { UsageError, messageOf } from '../errors.js';
@@ -21,6 +22,7 @@ export interface KernelOptions {
   readonly buildDir?: string;
   readonly toolchain?: string;
   readonly modulesDir?: string;
+  readonly boot?: BootChoice;
 }
 
 /**
@@ -28,13 +30,24 @@ export interface KernelOptions {
  * @throws UsageError for unknown names, and for words that contradict each other
  */
 export async function chooseKernels(options: KernelOptions): Promise<readonly KernelChoice[]> {
+  const chosen = await named(options);
+  const { boot = 'auto' } = options;
+  if (boot === 'auto') return chosen;
+  return chosen.map(({ name, acquire, words }) => ({
+    name,
+    acquire: async (progress) => ({ ...(await acquire(progress)), boot }),
+    words: `${words} --boot ${boot}`,
+  }));
+}
+
+async function named(options: KernelOptions): Promise<readonly KernelChoice[]> {
   const arch = options.arch === undefined ? undefined : parseArch(options.arch);
   if (options.image !== undefined || options.buildDir !== undefined) return [await brought(options, arch)];
   for (const [word, value] of [['--toolchain', options.toolchain], ['--modules-dir', options.modulesDir]]) {
     if (value !== undefined) throw new UsageError(`${word} belongs to --image and --build-dir`);
   }
-  const named = options.kernel ?? [];
-  const entries = named.length > 0 ? await Promise.all(named.map((n) => findKernel(n))) : await defaultKernels(arch ?? 'x86_64');
+  const names = options.kernel ?? [];
+  const entries = names.length > 0 ? await Promise.all(names.map((n) => findKernel(n))) : await defaultKernels(arch ?? 'x86_64');
   for (const entry of entries) {
     if (arch !== undefined && entry.arch !== arch) {
       throw new UsageError(`kernel ${entry.name} is for ${entry.arch}, not ${arch}`, { hint: `leave out --arch ${arch}` });

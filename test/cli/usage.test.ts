@@ -22,6 +22,7 @@ refused('an unknown kernel', ['run', '--kernel', 'built-7-arm46'], /unknown kern
 refused('an unknown architecture', ['run', '--arch', 'riscv'], /unknown architecture "riscv"/, /x86_64 or arm64/);
 refused('a kernel of the other architecture', ['run', '--arch', 'x86_64', '--kernel', 'built-7-arm64'], /is for arm64, not x86_64/);
 refused('an unknown reporter', ['run', '--reporter', 'junt'], /there is no reporter "junt"/, /list, tap, json/);
+refused('an unknown way to boot', ['run', '--boot', 'bzImage'], /--boot <what>.*Allowed choices are auto, image/);
 refused('an unknown command', ['rum'], /unknown command 'rum'/);
 refused('an unknown option', ['run', '--kernal', 'x'], /unknown option '--kernal'/);
 refused('a bad regular expression', ['run', '--grep', '('], /--grep \(/);
