@@ -38,7 +38,6 @@ interface Driver {
 function builtins(arch: Arch): Driver[] {
   return [
     { option: 'BLK_DEV_INITRD', for: 'the initramfs' },
-    { option: 'RD_GZIP', for: 'the gzip-compressed initramfs' },
     { option: 'DEVTMPFS', for: '/dev' },
     { option: 'INET', for: 'the network' },
     arch === 'x86_64'

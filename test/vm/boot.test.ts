@@ -8,7 +8,7 @@ import { inGuest, patience, stockImage } from './stock.js';
 
 t.setTimeout(patience * 2);
 
-const { options, image } = await stockImage();
+const { options, image, kernel } = await stockImage();
 
 async function failedStart(changes: Partial<typeof options>): Promise<MachineError> {
   try {
@@ -66,6 +66,19 @@ void t.test('QEMU that ends by itself: its own words', async (t) => {
   t.equal(failure.kind, 'infrastructure');
   t.match(failure.message, /^QEMU ended with status 1 /);
   t.ok(failure.details.some((line) => line.startsWith('qemu: ') && line.includes('/nonexistent')));
+});
+
+void t.test('the image as it is boots too; only then the decompressor moves the kernel about', async (t) => {
+  const textOf = async (file: string): Promise<string> => {
+    await using machine = await Machine.start({ ...options, kernel: file });
+    t.equal((await inGuest(machine, image, 'uname -r')).trim(), kernel.release);
+    return inGuest(machine, image, "grep ' _text$' /proc/kallsyms");
+  };
+  t.not(options.kernel, kernel.image, 'the stock kernel has a PVH entry');
+  t.equal(await textOf(options.kernel), 'ffffffff81000000 T _text\n');
+  // One time in some hundred KASLR gives just this place: any of two.
+  const places = [await textOf(kernel.image), await textOf(kernel.image)];
+  t.ok(places.some((place) => place !== 'ffffffff81000000 T _text\n'), places.join());
 });
 
 void t.test('poweroff ends QEMU, and is told from a crash', async (t) => {

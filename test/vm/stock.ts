@@ -6,6 +6,7 @@ import { architectures } from '../../harness/arch.js';
 import type { Machine, MachineOptions } from '../../harness/vm/machine.js';
 import { buildImage, type Image } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
+import { bootFile } from '../../kernels/pvh.js';
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { stockKernel } from '../e2e/kernel.js';
 
@@ -21,7 +22,7 @@ export async function stockImage(init?: string): Promise<{ kernel: AcquiredKerne
   const options: MachineOptions = {
     arch: architectures[kernel.arch],
     accel: 'tcg',
-    kernel: kernel.image,
+    kernel: await bootFile(kernel, silent),
     initramfs: image.initramfs,
     transport: image.transport,
     bootDeadline: patience,
