@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { buildAgent } from '../../images/agent.js';
 import { buildImage, type Image } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
+import { bootFile } from '../../kernels/pvh.js';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
 import { architectures } from '../arch.js';
 import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
@@ -78,7 +79,7 @@ export class Bench implements AsyncDisposable {
     const hardware: Hardware = {
       arch,
       accel,
-      kernel: kernel.image,
+      kernel: await bootFile(kernel, progress),
       initramfs: image.initramfs,
       transport: image.transport,
       agentPort: image.agentPort,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdtemp, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { digest } from '../cache.js';
 import { InfrastructureError } from '../errors.js';
@@ -94,7 +94,7 @@ export async function stateFingerprint(hardware: Hardware, kernel: string, image
   const qemu = findProgram(hardware.arch.qemu, hardware.arch.qemuPackage);
   const { size, mtimeMs } = await stat(qemu);
   const version = await host(qemu, ['--version']);
-  // Where the two files lie does not matter.
-  const argv = qemuArguments({ ...hardware, kernel: 'kernel', initramfs: 'initramfs', paused: false });
+  // Where the two files lie does not matter; whether the kernel is started as its image or as what is in it does.
+  const argv = qemuArguments({ ...hardware, kernel: basename(hardware.kernel), initramfs: 'initramfs', paused: false });
   return digest('1', version, String(size), String(mtimeMs), kernel, image, ...argv);
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import ssh2 from 'ssh2';
 import t from 'tap';
 import { Machine } from '../../harness/vm/machine.js';
@@ -100,7 +100,8 @@ void t.test('the states have no name on disk; another machine can start from a c
   t.equal(links.length, 2);
   await machine.exportStates(saved);
   const states = { file: saved, sha256: await fileDigest(saved) };
-  t.equal(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, kernel: '/elsewhere' }, 'k', 'i'));
+  t.equal(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, kernel: `/elsewhere/${basename(options.kernel)}` }, 'k', 'i'));
+  t.not(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, kernel: '/vmlinux' }, 'k', 'i'));
   t.not(await stateFingerprint(options, 'k', 'i'), await stateFingerprint({ ...options, memory: 300 }, 'k', 'i'));
   const other = await Machine.start({ ...options, restore: { states, snapshot: 'pristine' } });
   t.teardown(() => other.stop());
