@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { taskOutcome, type AgentClient } from './agent-client.js';
 import { calls, must } from './guest.js';
-import type { Guest, Log, Task, TaskEnd, TaskSpec } from './guest.js';
+import type { Guest, Log, Recording, Source, SweepOptions, Task, TaskEnd, TaskSpec, TimelineSpec } from './guest.js';
 import { parseLogRecord, type LogRecord } from './kmsg.js';
 import { encodeCall } from './protocol.js';
 import type { Awaited, Call, Outcome, OutcomeOf, Thread, TreeEntry, ValueOf } from './protocol.js';
+import { Recorder } from './recorder.js';
 import type { ExecOptions, ExecResult } from './ssh.js';
 import type { FileToPush } from './tar.js';
 
@@ -49,13 +51,28 @@ export abstract class AgentGuest implements Guest {
     return this.ask(calls.tree(path, depth));
   }
 
-  sweep(): Promise<Outcome<readonly Thread[]>> {
-    return this.ask(calls.sweep());
+  sweep(options?: SweepOptions): Promise<Outcome<readonly Thread[]>> {
+    return this.ask(calls.sweep(options));
   }
 
   async stacks(tids: readonly number[]): Promise<readonly Outcome<string>[]> {
     const outcomes = must(await this.batch(tids.map(calls.stack)), 'reading stacks');
     return outcomes.map((outcome) => map(outcome, ({ data }) => data.toString()));
+  }
+
+  async startTimeline(spec: TimelineSpec): Promise<Recording> {
+    const { files = [], tids = [], everyMicroseconds = 1000, sweepEveryMilliseconds = 0, bytes = 1 << 20 } = spec;
+    const call = { op: 'sample', files, tids, everyMicroseconds, sweepEveryMilliseconds, bytes } as const;
+    const pid = must(await this.ask(call), 'starting a timeline');
+    const sources: Source[] = [
+      ...files.map((path) => ({ kind: 'file', path }) as const),
+      ...tids.map((tid) => ({ kind: 'thread', tid }) as const),
+    ];
+    // Of the agent that has the sampler: after a reconnect another one would not know it.
+    const agent = this.agent();
+    return new Recorder(pid, sources, async (args) =>
+      must(await agent.request({ op: 'samples', ...args }), 'reading a timeline'),
+    );
   }
 
   async log(from = 0n): Promise<Log> {
@@ -110,6 +127,10 @@ export abstract class AgentGuest implements Guest {
     list: C,
   ): Promise<Outcome<ValueOf<{ readonly op: 'batch'; readonly calls: C }>>> {
     return this.agent().request({ op: 'batch', calls: list });
+  }
+
+  renew(): Promise<Outcome<undefined>> {
+    return this.ask({ op: 'renew', entropy: randomBytes(64), realtime: BigInt(Date.now()) * 1_000_000n });
   }
 
   // async, so that a lost connection is always a rejection

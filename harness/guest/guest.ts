@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
-import type { Call, Outcome, OutcomeOf, Span, TaskKind, Thread, TreeEntry, Awaited, ValueOf } from './protocol.js';
+import { sweepFlags } from './protocol.js';
+import type { Awaited, Call, FileSeen, Outcome, OutcomeOf, Span, TaskKind, Thread, TreeEntry, ValueOf } from './protocol.js';
+import type { Recording } from './recorder.js';
+import type { Change, Segment, Source, Timeline, Track, Value } from './timeline.js';
 import type { LogRecord } from './kmsg.js';
 import type { ExecOptions, ExecResult } from './ssh.js';
 import type { FileToPush } from './tar.js';
 import { InfrastructureError } from '../errors.js';
 
-export type { Awaited, Call, ExecOptions, ExecResult, FileToPush, LogRecord, Outcome, Span, Thread, TreeEntry };
+export type { Awaited, Call, ExecOptions, ExecResult, FileSeen, FileToPush, LogRecord, Outcome, Span, Thread, TreeEntry };
+export type { Change, Recording, Segment, Source, Timeline, Track, Value };
+export { segments } from './timeline.js';
 
 /** What a workload task is to be. */
 export type TaskSpec<C extends Call = Call> = {
@@ -36,6 +41,33 @@ export interface Log {
   /** Sequence number of the first record not given yet: where to go on from. */
   readonly next: bigint;
   readonly records: readonly LogRecord[];
+}
+
+/** What a sweep looks at beside patch_state. */
+export interface SweepOptions {
+  /**
+   * Comm and scheduler state as of now; true when not given. Without, those of a kernel thread may be of an earlier sweep,
+   * and the sweep takes a third of the time.
+   */
+  readonly fresh?: boolean;
+  /** The kernel stack of each thread. Some 0.1 ms a thread where the guest is emulated. */
+  readonly stack?: boolean;
+  /** The function in which each thread sleeps. */
+  readonly wchan?: boolean;
+}
+
+/** What a timeline records, and how closely. */
+export interface TimelineSpec {
+  /** Small files, read whole up to 32 bytes. They need not be there yet; that they are not is a value too. */
+  readonly files?: readonly string[];
+  /** Threads whose patch_state is followed. */
+  readonly tids?: readonly number[];
+  /** Between two readings of these; 1000 when not given, 0 for no pause. How close it came stands in the tracks. */
+  readonly everyMicroseconds?: number;
+  /** Between two sweeps over all threads; none when not given. */
+  readonly sweepEveryMilliseconds?: number;
+  /** Room in the guest for what was not fetched yet; 1 MiB when not given, 4 MiB at most. */
+  readonly bytes?: number;
 }
 
 /**
@@ -76,9 +108,16 @@ export interface Guest {
   tree(path: string, depth?: number): Promise<Outcome<readonly TreeEntry[]>>;
 
   /** Every thread of the system. Not atomic: each thread has its own span within that of the outcome. */
-  sweep(): Promise<Outcome<readonly Thread[]>>;
+  sweep(options?: SweepOptions): Promise<Outcome<readonly Thread[]>>;
   /** /proc/<tid>/stack of some threads, in their order. */
   stacks(tids: readonly number[]): Promise<readonly Outcome<string>[]>;
+
+  /**
+   * Follows files and threads while other operations go on, from a process of its own in the guest. All has been read once
+   * when it returns.
+   * @throws InfrastructureError when the guest cannot
+   */
+  startTimeline(spec: TimelineSpec): Promise<Recording>;
 
   /** The kernel log from a sequence number on; all there is when not given. */
   log(from?: bigint): Promise<Log>;
@@ -109,6 +148,11 @@ export interface Guest {
    * a restored guest; and before one is restored, which no connection survives.
    */
   disconnect(): void;
+  /**
+   * New random state and the present time: a restored guest has those of its snapshot, and so has every other guest that is
+   * restored from it.
+   */
+  renew(): Promise<Outcome<undefined>>;
   /** A new connection; the tasks of the old one end. */
   reconnect(options?: { readonly deadline?: number; readonly signal?: AbortSignal }): Promise<void>;
 }
@@ -140,7 +184,11 @@ export const calls = {
       most: what.read ?? 0,
     }) as const,
   tree: (path: string, depth = 8) => ({ op: 'tree', path, depth }) as const,
-  sweep: () => ({ op: 'sweep' }) as const,
+  sweep: ({ fresh = true, stack = false, wchan = false }: SweepOptions = {}) =>
+    ({
+      op: 'sweep',
+      what: (fresh ? sweepFlags.fresh : 0) + (stack ? sweepFlags.stack : 0) + (wchan ? sweepFlags.wchan : 0),
+    }) as const,
   stack: (tid: number) => ({ op: 'read', path: `/proc/${tid}/stack`, most: 16384 }) as const,
   kill: (pid: number, signal: number) => ({ op: 'kill', pid, signal }) as const,
   awaitContent: (path: string, content: string, milliseconds: number) =>

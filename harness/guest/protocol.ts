@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT
 import { errnoName } from './errno.js';
 import { ProtocolError } from './errors.js';
-import { bool, bytes, decode, encode, i32, list, mapped, nothing, rest, struct, text, u32, u64, u8, word } from './wire.js';
+import { operations } from './operations.js';
+import type { Call, Operation, OperationName, Values } from './operations.js';
+import { span } from './values.js';
+import type { Span } from './values.js';
+import { bytes, decode, encode, i32, list, rest, struct, u32, u64, u8 } from './wire.js';
 import type { Codec } from './wire.js';
+
+export { operations, sweepFlags, writeFlags } from './operations.js';
+export type { Arguments, Call, OperationName, Values } from './operations.js';
+export type { Awaited, Ended, FileSeen, LogPage, Span, TaskKind, Thread, TreeEntry } from './values.js';
 
 /*
  * The protocol between AgentClient and images/agent/: the messages that frames.ts carries. Numbers are little-endian. The
@@ -27,140 +35,11 @@ export interface Hello {
   readonly clock: bigint;
 }
 
-/** The guest's CLOCK_MONOTONIC, in nanoseconds, before and after an operation: it happened somewhere in between. */
-export interface Span {
-  readonly begin: bigint;
-  readonly end: bigint;
-}
-
 /** What the kernel answered. `name` is `OK`, or the errno's, such as `EBUSY`. */
 export type Outcome<T> =
   | { readonly ok: true; readonly errno: 0; readonly name: 'OK'; readonly value: T; readonly span: Span }
   | { readonly ok: false; readonly errno: number; readonly name: string; readonly value: undefined; readonly span: Span };
 
-/** A file in a listing. `name` is relative to the listed path, which itself comes first with an empty name. */
-export interface TreeEntry {
-  readonly name: string;
-  readonly type: 'directory' | 'file' | 'link' | 'other';
-  /** Permission bits: 0o644. */
-  readonly mode: number;
-  readonly size: bigint;
-  /** Where a link points, else empty. */
-  readonly target: string;
-}
-
-/** One thread as a sweep saw it. */
-export interface Thread {
-  readonly pid: number;
-  readonly tid: number;
-  readonly comm: string;
-  /** Scheduler state as in /proc/<pid>/stat: R, S, D, T, Z, I, … */
-  readonly state: string;
-  /** PF_KTHREAD */
-  readonly kernel: boolean;
-  /** -1, 0 or 1; undefined when it could not be read, and then `errno` says why (ENOENT: no such file on this kernel). */
-  readonly patchState: number | undefined;
-  readonly errno: number;
-  /** Around the reading of patch_state alone. */
-  readonly span: Span;
-}
-
-export interface LogPage {
-  /** Whether more records are waiting than fit one reply. */
-  readonly more: boolean;
-  /** Sequence number that the next record will have. */
-  readonly next: bigint;
-  /** Records as /dev/kmsg gives them. */
-  readonly records: readonly Buffer[];
-}
-
-export interface Awaited {
-  /** Whether it came before the time was up. */
-  readonly came: boolean;
-  readonly readings: number;
-  /** Around the last reading. */
-  readonly seen: Span;
-  /** What the last reading gave. */
-  readonly content: Buffer;
-}
-
-export interface Ended {
-  readonly state: 'running' | 'exited' | 'signalled';
-  /** Exit status, or the signal's number. */
-  readonly status: number;
-  /** Outcome of the operation of an `op` task, encoded (`decodeOutcome`); empty otherwise. */
-  readonly result: Buffer;
-}
-
-/**
- * What a workload task does: one operation and then ends; turns in user space; sleeps in user space; forks short-lived
- * children without end.
- */
-export type TaskKind = 'op' | 'spin' | 'sleep' | 'forks';
-
-/** The arguments of every operation. */
-export interface Arguments {
-  readonly ping: { readonly payload: Buffer };
-  readonly insmod: { readonly path: string; readonly params: string; readonly flags: number };
-  readonly rmmod: { readonly name: string; readonly flags: number };
-  readonly read: { readonly path: string; readonly most: number };
-  /** `flags`: writeFlags, added up. */
-  readonly write: { readonly path: string; readonly flags: number; readonly data: Buffer };
-  /** One open, then one write(2) if `writes`, then one read(2) from the start if `reads`. */
-  readonly io: {
-    readonly path: string;
-    readonly writes: boolean;
-    readonly data: Buffer;
-    readonly reads: boolean;
-    readonly most: number;
-  };
-  readonly tree: { readonly path: string; readonly depth: number };
-  readonly sweep: object;
-  /** `from`: the first sequence number wanted. */
-  readonly log: { readonly from: bigint };
-  readonly spawn: {
-    readonly kind: TaskKind;
-    /** comm, at most 15 bytes. */
-    readonly name: string;
-    /** Mask of allowed CPUs; 0n for any. */
-    readonly cpus: bigint;
-    /** Further threads of the process, all asleep in user space. */
-    readonly threads: number;
-    /** What an `op` task does, encoded (`encodeCall`); empty for the other kinds. */
-    readonly call: Buffer;
-  };
-  readonly wait: { readonly pid: number; readonly milliseconds: number };
-  readonly kill: { readonly pid: number; readonly signal: number };
-  readonly await: {
-    readonly path: string;
-    readonly until: 'equals' | 'gone';
-    readonly content: Buffer;
-    readonly milliseconds: number;
-  };
-}
-
-/** What every operation gives when its errno is 0. */
-export interface Values {
-  readonly ping: Buffer;
-  readonly insmod: undefined;
-  readonly rmmod: undefined;
-  readonly read: { readonly data: Buffer; readonly full: boolean };
-  /** Bytes that write(2) took. */
-  readonly write: number;
-  readonly io: { readonly written: number; readonly data: Buffer };
-  readonly tree: readonly TreeEntry[];
-  readonly sweep: readonly Thread[];
-  readonly log: LogPage;
-  /** The pid. */
-  readonly spawn: number;
-  readonly wait: Ended;
-  readonly kill: undefined;
-  readonly await: Awaited;
-}
-
-export type OperationName = keyof Arguments;
-/** One operation with its arguments. */
-export type Call = { [K in OperationName]: { readonly op: K } & Arguments[K] }[OperationName];
 /** A call, or several that the agent executes back to back. */
 export type Request = Call | { readonly op: 'batch'; readonly calls: readonly Call[] };
 export type OutcomeOf<C extends Call> = Outcome<Values[C['op']]>;
@@ -171,90 +50,6 @@ export type ValueOf<R extends Request> = R extends { readonly op: 'batch'; reado
     ? Values[R['op']]
     : never;
 
-export const writeFlags = { truncate: 1, append: 2, create: 4 } as const;
-
-const span: Codec<Span> = struct<Span>({ begin: u64, end: u64 });
-
-const entryType: Codec<TreeEntry['type']> = word('directory', 'file', 'link', 'other');
-
-interface RawThread extends Omit<Thread, 'patchState'> {
-  readonly value: number;
-}
-const thread: Codec<Thread> = mapped(
-  struct<RawThread>({
-    pid: u32,
-    tid: u32,
-    comm: text,
-    state: mapped(
-      u8,
-      (code) => String.fromCharCode(code),
-      (letter) => letter.charCodeAt(0),
-    ),
-    kernel: bool,
-    errno: i32,
-    value: i32,
-    span,
-  }),
-  ({ value, ...thread }) => ({ ...thread, patchState: thread.errno === 0 ? value : undefined }),
-  ({ patchState, ...thread }) => ({ ...thread, value: patchState ?? 0 }),
-);
-
-interface Operation<A, V> {
-  readonly opcode: number;
-  readonly args: Codec<A>;
-  readonly value: Codec<V>;
-}
-
-/** Every operation's number, arguments and value, in the order of images/agent/agent.h. */
-export const operations: { readonly [K in OperationName]: Operation<Arguments[K], Values[K]> } = {
-  ping: { opcode: 1, args: struct<Arguments['ping']>({ payload: rest }), value: rest },
-  insmod: { opcode: 2, args: struct<Arguments['insmod']>({ path: text, params: text, flags: u32 }), value: nothing },
-  rmmod: { opcode: 3, args: struct<Arguments['rmmod']>({ name: text, flags: u32 }), value: nothing },
-  read: {
-    opcode: 4,
-    args: struct<Arguments['read']>({ path: text, most: u32 }),
-    value: struct<Values['read']>({ data: bytes, full: bool }),
-  },
-  write: { opcode: 5, args: struct<Arguments['write']>({ path: text, flags: u8, data: bytes }), value: u32 },
-  io: {
-    opcode: 6,
-    args: struct<Arguments['io']>({ path: text, writes: bool, data: bytes, reads: bool, most: u32 }),
-    value: struct<Values['io']>({ written: u32, data: bytes }),
-  },
-  tree: {
-    opcode: 7,
-    args: struct<Arguments['tree']>({ path: text, depth: u32 }),
-    value: list(struct<TreeEntry>({ name: text, type: entryType, mode: u32, size: u64, target: text })),
-  },
-  sweep: { opcode: 8, args: struct<object>({}), value: list(thread) },
-  log: {
-    opcode: 9,
-    args: struct<Arguments['log']>({ from: u64 }),
-    value: struct<LogPage>({ more: bool, next: u64, records: list(bytes) }),
-  },
-  spawn: {
-    opcode: 10,
-    args: struct<Arguments['spawn']>({
-      kind: word('op', 'spin', 'sleep', 'forks'),
-      name: text,
-      cpus: u64,
-      threads: u32,
-      call: bytes,
-    }),
-    value: u32,
-  },
-  wait: {
-    opcode: 11,
-    args: struct<Arguments['wait']>({ pid: u32, milliseconds: u32 }),
-    value: struct<Ended>({ state: word('running', 'exited', 'signalled'), status: u32, result: bytes }),
-  },
-  kill: { opcode: 12, args: struct<Arguments['kill']>({ pid: u32, signal: u32 }), value: nothing },
-  await: {
-    opcode: 13,
-    args: struct<Arguments['await']>({ path: text, until: word('equals', 'gone'), content: bytes, milliseconds: u32 }),
-    value: struct<Awaited>({ came: bool, readings: u32, seen: span, content: bytes }),
-  },
-};
 const batchOpcode = 14;
 
 function operation(name: OperationName): Operation<unknown, unknown> {

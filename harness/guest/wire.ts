@@ -35,8 +35,13 @@ export class Reader {
     return this.bytes.subarray(this.at - size, this.at);
   }
 
+  /** How many bytes are not read yet. */
+  get left(): number {
+    return this.bytes.length - this.at;
+  }
+
   rest(): Buffer {
-    return this.raw(this.bytes.length - this.at);
+    return this.raw(this.left);
   }
 
   /** @throws ProtocolError when something is left over */
@@ -132,6 +137,31 @@ export function list<T>(item: Codec<T>): Codec<readonly T[]> {
       for (let left = u32.read(from); left > 0; left--) values.push(item.read(from));
       return values;
     },
+  };
+}
+
+/** As many as there are up to the end of the message: the last field of all. */
+export function untilEnd<T>(item: Codec<T>): Codec<readonly T[]> {
+  return {
+    write: (out, values) => {
+      for (const value of values) item.write(out, value);
+    },
+    read: (from) => {
+      const values: T[] = [];
+      while (from.left > 0) values.push(item.read(from));
+      return values;
+    },
+  };
+}
+
+/** A byte that says whether the value follows. */
+export function option<T>(codec: Codec<T>): Codec<T | undefined> {
+  return {
+    write: (out, value) => {
+      bool.write(out, value !== undefined);
+      if (value !== undefined) codec.write(out, value);
+    },
+    read: (from) => (bool.read(from) ? codec.read(from) : undefined),
   };
 }
 

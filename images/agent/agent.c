@@ -90,6 +90,9 @@ static int dispatch(uint8_t opcode, struct reader *args, struct buffer *out, str
 	case OP_KILL: return op_kill(args, out, span);
 	case OP_AWAIT: return op_await(args, out, span);
 	case OP_BATCH: return op_batch(args, out, depth);
+	case OP_SAMPLE: return op_sample(args, out, span);
+	case OP_SAMPLES: return op_samples(args, out, span);
+	case OP_RENEW: return op_renew(args, out, span);
 	default: return failure(out, AGENT_UNKNOWN, "unknown opcode %u", opcode);
 	}
 }

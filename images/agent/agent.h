@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define AGENT_MAGIC 0x41504c4bu /* the bytes "KLPA" */
 #define AGENT_VERSION 2u
@@ -29,6 +30,9 @@ enum opcode {
 	OP_KILL = 12,
 	OP_AWAIT = 13,
 	OP_BATCH = 14,
+	OP_SAMPLE = 16,
+	OP_SAMPLES = 17,
+	OP_RENEW = 18,
 };
 
 /*
@@ -87,10 +91,11 @@ uint64_t now_ns(void);
 /* An operation: 0, a positive errno, or an agent_failure. Its body is added to `out`. */
 typedef int operation(struct reader *args, struct buffer *out, struct span *span);
 
-operation op_insmod, op_rmmod, op_log;
+operation op_insmod, op_rmmod, op_log, op_renew;
 operation op_read, op_write, op_io, op_await;
 operation op_tree, op_sweep;
 operation op_spawn, op_wait, op_kill;
+operation op_sample, op_samples;
 
 /* Runs opcode and arguments; adds errno, span and body to `out`. */
 void execute(struct reader *request, struct buffer *out, int depth);
@@ -115,10 +120,18 @@ int pause_or_hangup(void);
 long slurp(const char *path, char *data, size_t room);
 /* In a child: everything of the agent's that it must not keep open. */
 void log_close(void);
+void sweep_close(void);
 /* Kills every child, without waiting for those that can't die now. */
 void end_children(void);
 /* The same, and none is known any more. */
 void forget_children(void);
 int in_child(void);
+/*
+ * In a new child: another name, own process group, nothing of the agent's kept open, and an end when the agent ends. Ends it
+ * when the agent has gone already.
+ */
+void become_child(const char *name, pid_t agent);
+/* Ends every sampler. */
+void end_samplers(void);
 
 #endif

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/random.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* text path, text parameters, u32 flags. The errno is always finit_module's own. */
@@ -128,4 +131,53 @@ int op_log(struct reader *args, struct buffer *out, struct span *span)
 	patch_u32(out, head + 5, (uint32_t)(log_next >> 32));
 	patch_u32(out, head + 9, count);
 	return 0;
+}
+
+#ifndef RNDRESEEDCRNG
+#define RNDRESEEDCRNG _IO('R', 0x07)
+#endif
+#define MOST_ENTROPY 512
+
+/* Credits entropy in full, and has the kernel's generator make use of it at once. 0 or errno. */
+static int add_entropy(const unsigned char *entropy, size_t size)
+{
+	struct {
+		struct rand_pool_info info;
+		unsigned char bytes[MOST_ENTROPY];
+	} pool = { .info = { .entropy_count = (int)size * 8, .buf_size = (int)size } };
+	int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC), code = 0;
+
+	if (fd < 0)
+		return errno;
+	memcpy(pool.bytes, entropy, size);
+	if (ioctl(fd, RNDADDENTROPY, &pool))
+		code = errno;
+	/* Kernels before 4.17 don't know this one: they use what was added when they reseed next. */
+	else if (ioctl(fd, RNDRESEEDCRNG) && errno != ENOTTY && errno != EINVAL)
+		code = errno;
+	close(fd);
+	return code;
+}
+
+/*
+ * bytes entropy, u64 ns since 1970. For a guest that was restored: without it, its random numbers and its clock are those
+ * that every other guest restored from this snapshot has.
+ */
+int op_renew(struct reader *args, struct buffer *out, struct span *span)
+{
+	size_t size;
+	const unsigned char *entropy = get_bytes(args, &size);
+	uint64_t realtime = get_u64(args);
+	struct timespec t = { (time_t)(realtime / 1000000000u), (long)(realtime % 1000000000u) };
+	int code;
+
+	(void)out;
+	if (!reader_done(args) || !size || size > MOST_ENTROPY)
+		return AGENT_MALFORMED;
+	span->begin = now_ns();
+	code = add_entropy(entropy, size);
+	if (clock_settime(CLOCK_REALTIME, &t) && !code)
+		code = errno;
+	span->end = now_ns();
+	return code;
 }

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
 /* Listings: a folder's tree, and every thread of the system. */
 #include "agent.h"
+#include "threads.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define PF_KTHREAD 0x00200000u
 
 static uint8_t type_of(mode_t mode)
 {
@@ -99,115 +97,69 @@ int op_tree(struct reader *args, struct buffer *out, struct span *span)
 	return 0;
 }
 
-/* A procfs file that one read(2) gives whole: every system call saved counts in an emulated guest. */
-static long glance(const char *path, char *text, size_t room)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), code;
-	ssize_t n;
+/* What a sweep looks at beside patch_state. */
+enum sweep_flags { SWEEP_FRESH = 1, SWEEP_STACK = 2, SWEEP_WCHAN = 4 };
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, room - 1);
-	code = errno;
-	close(fd);
-	text[n < 0 ? 0 : n] = 0;
-	return n < 0 ? -code : n;
+static struct threads threads;
+
+void sweep_close(void)
+{
+	threads_close(&threads);
+}
+
+/* Adds {u8 1, i32 errno, text content, u64 begin, u64 end}, or {u8 0} when it isn't wanted. */
+static void put_text_of(struct buffer *out, const struct thread *e, const char *name, int wanted)
+{
+	char path[96], text[16384];
+	uint64_t begin;
+	long n;
+
+	put_u8(out, !!wanted);
+	if (!wanted)
+		return;
+	snprintf(path, sizeof(path), "/proc/%u/task/%u/%s", e->pid, e->tid, name);
+	begin = now_ns();
+	n = slurp(path, text, sizeof(text));
+	if (n >= 0 && !thread_lives(e))
+		n = -ESRCH;
+	put_u32(out, n < 0 ? (uint32_t)-n : 0);
+	put_bytes(out, text, n < 0 ? 0 : (size_t)n);
+	put_u64(out, begin);
+	put_u64(out, now_ns());
 }
 
 /*
- * Adds one thread as {u32 pid, u32 tid, text comm, u8 state, u8 kernel thread, i32 errno, i32 patch_state, u64 begin,
- * u64 end}: the two times are around the reading of patch_state. A thread that is gone is left out.
- * Returns how many threads its process has, 0 when it is gone.
+ * u8 sweep_flags → u32 count, threads of {u32 pid, u32 tid, text comm, u8 state, u8 kernel thread, i32 errno, i32 patch_state,
+ * u64 begin, u64 end, stack, wchan}: the two times are around the reading of patch_state. A thread that is gone is left out.
  */
-static long put_thread(struct buffer *out, unsigned long pid, unsigned long tid)
-{
-	char path[96], stat[1024], value[32], *name, *rest, state;
-	uint64_t begin, end;
-	unsigned flags;
-	long n, threads;
-
-	snprintf(path, sizeof(path), "/proc/%lu/task/%lu/stat", pid, tid);
-	if (glance(path, stat, sizeof(stat)) < 0)
-		return 0;
-	name = strchr(stat, '(');
-	rest = strrchr(stat, ')');
-	if (!name || !rest || rest < name ||
-	    sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld", &state, &flags,
-		   &threads) != 3)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%lu/task/%lu/patch_state", pid, tid);
-	begin = now_ns();
-	n = glance(path, value, sizeof(value));
-	end = now_ns();
-	put_u32(out, (uint32_t)pid);
-	put_u32(out, (uint32_t)tid);
-	put_bytes(out, name + 1, (size_t)(rest - name - 1));
-	put_u8(out, (uint8_t)state);
-	put_u8(out, !!(flags & PF_KTHREAD));
-	put_u32(out, n < 0 ? (uint32_t)-n : 0);
-	put_u32(out, n < 0 ? 0 : (uint32_t)strtol(value, NULL, 10));
-	put_u64(out, begin);
-	put_u64(out, end);
-	return threads;
-}
-
-static unsigned long number_of(const char *name)
-{
-	char *end;
-	unsigned long number = strtoul(name, &end, 10);
-
-	return *end || name[0] < '0' || name[0] > '9' ? 0 : number;
-}
-
-/* Adds every thread of a process; how many. */
-static uint32_t put_process(struct buffer *out, unsigned long pid)
-{
-	struct dirent *thread;
-	uint32_t count = 0;
-	size_t before = out->size;
-	char path[64];
-	DIR *tasks;
-
-	/* Most processes, and every kernel thread, have one thread: the folder needn't be read. */
-	if (put_thread(out, pid, pid) == 1 || out->failed)
-		return 1;
-	buffer_reset(out, before);
-	snprintf(path, sizeof(path), "/proc/%lu/task", pid);
-	tasks = opendir(path);
-	if (!tasks)
-		return 0;
-	while (!out->failed && (thread = readdir(tasks))) {
-		unsigned long tid = number_of(thread->d_name);
-
-		if (tid && put_thread(out, pid, tid))
-			count++;
-	}
-	closedir(tasks);
-	return count;
-}
-
-/* (nothing) → u32 count, threads */
 int op_sweep(struct reader *args, struct buffer *out, struct span *span)
 {
-	size_t head = out->size;
-	struct dirent *process;
-	uint32_t count = 0;
-	DIR *proc;
+	uint8_t what = get_u8(args);
+	int code;
 
 	(void)span;
-	if (!reader_done(args))
+	if (!reader_done(args) || what > 7)
 		return AGENT_MALFORMED;
-	proc = opendir("/proc");
-	if (!proc)
-		return errno;
-	put_u32(out, 0);
-	while (!out->failed && (process = readdir(proc))) {
-		unsigned long pid = number_of(process->d_name);
+	code = threads_list(&threads, what & SWEEP_FRESH, NULL, NULL);
+	if (!code)
+		code = threads_read(&threads, NULL, NULL);
+	if (code)
+		return code;
+	put_u32(out, (uint32_t)threads.count);
+	for (size_t i = 0; i < threads.count; i++) {
+		const struct thread *e = &threads.list[i];
 
-		if (pid)
-			count += put_process(out, pid);
+		put_u32(out, e->pid);
+		put_u32(out, e->tid);
+		put_text(out, e->comm);
+		put_u8(out, (uint8_t)e->state);
+		put_u8(out, e->kernel);
+		put_u32(out, (uint32_t)e->error);
+		put_u32(out, e->error ? 0 : (uint32_t)e->value);
+		put_u64(out, e->span.begin);
+		put_u64(out, e->span.end);
+		put_text_of(out, e, "stack", what & SWEEP_STACK);
+		put_text_of(out, e, "wchan", what & SWEEP_WCHAN);
 	}
-	closedir(proc);
-	patch_u32(out, head, count);
 	return 0;
 }

@@ -48,6 +48,7 @@ void end_children(void)
 		kill(-children[i].pid, SIGKILL);
 		kill(children[i].pid, SIGKILL);
 	}
+	end_samplers();
 }
 
 void forget_children(void)
@@ -73,10 +74,22 @@ static void leave_agent(void)
 	if (null > 2)
 		close(null);
 	log_close();
+	sweep_close();
 	for (size_t i = 0; i < children_count; i++)
 		if (children[i].result >= 0)
 			close(children[i].result);
 	signal(SIGPIPE, SIG_DFL);
+}
+
+void become_child(const char *name, pid_t agent)
+{
+	is_child = 1;
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != agent)
+		_exit(124);
+	prctl(PR_SET_NAME, name);
+	leave_agent();
 }
 
 static int idle_thread(void *unused)
@@ -142,13 +155,7 @@ static void run_operation(struct reader *request, int result)
 static void __attribute__((noreturn)) be_child(uint8_t kind, const char *name, uint64_t cpus, uint32_t threads,
 					       struct reader *request, int result, int set_up, pid_t agent)
 {
-	is_child = 1;
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != agent)
-		_exit(124);
-	prctl(PR_SET_NAME, name);
-	leave_agent();
+	become_child(name, agent);
 	if (cpus)
 		restrict_cpus(cpus);
 	start_threads(threads);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import fc from 'fast-check';
-import type { Call, RawOutcome, Request, Span, Thread } from '../../harness/guest/protocol.js';
+import type { Call, FileSeen, RawOutcome, Request, Span, Thread } from '../../harness/guest/protocol.js';
+import type { Readings, SamplePage, SampleRecord } from '../../harness/guest/samples.js';
 
 /** Plain objects, as the codec makes them. */
 export const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -25,6 +26,8 @@ const patchState = fc.oneof(
   record({ patchState: fc.constantFrom<number | undefined>(-1, 0, 1), errno: fc.constant(0) }),
   record({ patchState: fc.constant(undefined), errno: fc.integer({ min: 1, max: 4095 }) }),
 );
+const i32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+const anyFileSeen = fc.option(record<FileSeen>({ errno: i32, text: words, span: anySpan }), { nil: undefined });
 export const anyThread: fc.Arbitrary<Thread> = fc
   .tuple(
     record({
@@ -34,6 +37,8 @@ export const anyThread: fc.Arbitrary<Thread> = fc
       state: fc.constantFrom('R', 'S', 'D', 'T', 'Z', 'I'),
       kernel: fc.boolean(),
       span: anySpan,
+      stack: anyFileSeen,
+      wchan: anyFileSeen,
     }),
     patchState,
   )
@@ -49,7 +54,7 @@ export const anyCall: fc.Arbitrary<Call> = fc.oneof(
   record({ op: fc.constant('write' as const), path, flags: u8, data: bytes }),
   record({ op: fc.constant('io' as const), path, writes: fc.boolean(), data: bytes, reads: fc.boolean(), most: u32 }),
   record({ op: fc.constant('tree' as const), path, depth: u32 }),
-  record({ op: fc.constant('sweep' as const) }),
+  record({ op: fc.constant('sweep' as const), what: u8 }),
   record({ op: fc.constant('log' as const), from: u64 }),
   record({
     op: fc.constant('spawn' as const),
@@ -68,9 +73,53 @@ export const anyCall: fc.Arbitrary<Call> = fc.oneof(
     content: bytes,
     milliseconds: u32,
   }),
+  record({
+    op: fc.constant('sample' as const),
+    everyMicroseconds: u32,
+    sweepEveryMilliseconds: u32,
+    bytes: u32,
+    files: fc.array(path),
+    tids: fc.array(u32),
+  }),
+  record({ op: fc.constant('samples' as const), pid: u32, from: u64, end: fc.boolean() }),
+  record({ op: fc.constant('renew' as const), entropy: bytes, realtime: u64 }),
 );
 
 export const anyRequest: fc.Arbitrary<Request> = fc.oneof(
   anyCall,
   record({ op: fc.constant('batch' as const), calls: fc.array(anyCall, { maxLength: 5 }) }),
 );
+
+const anyReadings: fc.Arbitrary<Readings> = record({
+  readings: u64,
+  longestGap: u64,
+  last: anySpan,
+  held: anySpan,
+  lost: u32,
+  dropped: u32,
+});
+const anySample: fc.Arbitrary<SampleRecord> = fc.oneof(
+  record({
+    kind: fc.constant('change' as const),
+    source: u32,
+    lost: u32,
+    errno: i32,
+    content: bytes,
+    before: fc.option(anySpan, { nil: undefined }),
+    span: anySpan,
+  }),
+  record({
+    kind: fc.constant('sweep' as const),
+    lost: u32,
+    span: anySpan,
+    threads: u32,
+    changes: fc.array(record({ pid: u32, tid: u32, errno: i32, value: i32, span: anySpan })),
+  }),
+);
+export const anySamplePage: fc.Arbitrary<SamplePage> = record({
+  running: fc.boolean(),
+  next: u64,
+  sweeps: anyReadings,
+  sources: fc.array(anyReadings),
+  records: fc.array(anySample),
+});

@@ -21,7 +21,7 @@ import {
   protocolVersion,
 } from '../../harness/guest/protocol.js';
 import type { OperationName, Values } from '../../harness/guest/protocol.js';
-import { anyCall, anyRawOutcome, anyRequest, anySpan, anyThread, bytes, record, u32, u64, words } from './arbitraries.js';
+import { anyCall, anyRawOutcome, anyRequest, anySamplePage, anySpan, anyThread, bytes, record, u32, u64, words } from './arbitraries.js';
 
 const anyValue: { readonly [K in OperationName]: fc.Arbitrary<Values[K]> } = {
   ping: bytes,
@@ -48,6 +48,9 @@ const anyValue: { readonly [K in OperationName]: fc.Arbitrary<Values[K]> } = {
     result: bytes,
   }),
   kill: fc.constant(undefined),
+  sample: u32,
+  samples: anySamplePage,
+  renew: fc.constant(undefined),
   await: record({ came: fc.boolean(), readings: u32, seen: anySpan, content: bytes }),
 };
 
