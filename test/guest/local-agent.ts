@@ -27,7 +27,11 @@ export class LocalGuest extends AgentGuest {
   }
 
   static async start(): Promise<LocalGuest> {
-    const child = await startAgent();
+    return LocalGuest.of(await startAgent());
+  }
+
+  /** An agent that was started in some other way. */
+  static async of(child: ChildProcessWithoutNullStreams): Promise<LocalGuest> {
     return new LocalGuest(child, await AgentClient.open(streamOf(child)));
   }
 
