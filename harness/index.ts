@@ -29,4 +29,5 @@ export {
 } from './model/description.js';
 export { capabilityTexts, type Capability } from './model/capabilities.js';
 export type { ReferenceModel } from './model/reference.js';
-export type { Guest } from './guest/guest.js';
+export { segments } from './guest/guest.js';
+export type { Change, Guest, Recording, Segment, Source, Timeline, TimelineSpec, Track, Value } from './guest/guest.js';

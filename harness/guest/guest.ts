@@ -62,7 +62,10 @@ export interface TimelineSpec {
   readonly files?: readonly string[];
   /** Threads whose patch_state is followed. */
   readonly tids?: readonly number[];
-  /** Between two readings of these; 1000 when not given, 0 for no pause. How close it came stands in the tracks. */
+  /**
+   * Between two readings of these; 1000 when not given. 0: without a pause, which takes a CPU of the guest. How close it came
+   * stands in the tracks: a kernel without high-resolution timers lets the sampler sleep for whole ticks only.
+   */
   readonly everyMicroseconds?: number;
   /** Between two sweeps over all threads; none when not given. */
   readonly sweepEveryMilliseconds?: number;

@@ -165,11 +165,12 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  /** Puts the guest back into its pristine state and connects anew. */
+  /** Puts the guest back into its pristine state, connects anew, and gives it the present time and new random numbers. */
   async reset(): Promise<void> {
     this.guest.disconnect();
     await this.machine.loadSnapshot(pristine);
     await this.guest.reconnect({ deadline: 30_000 * this.machine.slowdown, signal: this.signal });
+    must(await this.guest.renew(), 'giving the restored guest time and random numbers');
   }
 
   /** Where the console's reports stand, for {@link reportsSince}; an unfinished one counts as before. */

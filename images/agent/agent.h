@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The guest agent: one process behind a virtio port (its argument) or an SSH channel (stdin and stdout).
- * The protocol is described, and implemented for the other side, in harness/guest/protocol.ts:
+ * The protocol is described, and implemented for the other side, in harness/guest/protocol.ts and operations.ts:
  * change both, and AGENT_VERSION, together.
  */
 #ifndef KLP_AGENT_H
@@ -133,5 +133,7 @@ int in_child(void);
 void become_child(const char *name, pid_t agent);
 /* Ends every sampler. */
 void end_samplers(void);
+/* The same, and none is known any more. */
+void forget_samplers(void);
 
 #endif

@@ -73,6 +73,17 @@ static void release(struct sampling *s)
 	reap();
 }
 
+void forget_samplers(void)
+{
+	end_samplers();
+	for (size_t i = 0; i < samplings_count; i++) {
+		if (samplings[i].shared)
+			munmap(samplings[i].shared, samplings[i].size);
+		samplings[i].shared = NULL;
+	}
+	reap();
+}
+
 static void free_plan(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++)

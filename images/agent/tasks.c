@@ -58,6 +58,7 @@ void forget_children(void)
 		if (children[i].result >= 0)
 			close(children[i].result);
 	children_count = 0;
+	forget_samplers();
 	/* Those that die later are reaped by whoever comes next, or by init. */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
