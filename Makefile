@@ -3,6 +3,7 @@
 #   make e2e [ARCH=x86_64|arm64] [KERNEL=name …] [SCENARIO=id …] [KLP_FLAGS=…]
 #   make test                lint, types, unit tests, tests with real guests
 #   make nightly             every scenario on every kernel of the catalogue
+#   make bench [ARCH=x86_64|arm64] [KERNEL=name] [KLP_FLAGS=--count 5]   figures of this host, beside a plain boot
 #   make spec                docs/spec/ from the clause catalogue
 #   make clean
 #
@@ -13,7 +14,7 @@ SOURCES := $(shell find harness images kernels scenarios test -name '*.ts')
 KLP := node dist/harness/cli/main.js
 KERNELS = $(if $(KERNEL),$(if $(filter command line,$(origin ARCH)),--arch $(ARCH)) $(addprefix --kernel ,$(KERNEL)),--arch $(ARCH))
 
-.PHONY: e2e test nightly spec build clean host-packages lint tap
+.PHONY: e2e test nightly bench spec build clean host-packages lint tap
 
 e2e: build
 	@$(MAKE) --no-print-directory host-packages HOST_ARCHS=$(ARCH)
@@ -34,6 +35,10 @@ tap: build
 nightly: build
 	@$(MAKE) --no-print-directory host-packages HOST_ARCHS='x86_64 arm64'
 	$(KLP) run $$($(KLP) kernels list --names | sed 's/^/--kernel /') $(KLP_FLAGS)
+
+bench: build
+	@$(MAKE) --no-print-directory host-packages HOST_ARCHS=$(ARCH)
+	$(KLP) bench $(if $(KERNEL),$(KERNEL),--arch $(ARCH)) $(KLP_FLAGS)
 
 spec: build
 	$(KLP) spec docs/spec

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { ExitStatus, KlpError, messageOf } from '../errors.js';
 import { packagePath } from '../package-root.js';
 import { clean } from '../report/text.js';
+import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
 import { kernelsCommand } from './kernels.js';
 import { runCommand } from './run.js';
@@ -38,6 +39,7 @@ async function main(argv: readonly string[]): Promise<number> {
     doctorCommand(done),
     shellCommand(done),
     specCommand(done),
+    benchCommand(done),
   ];
   for (const command of commands) {
     command.exitOverride();

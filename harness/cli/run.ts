@@ -33,7 +33,8 @@ const usualExpectations = 'klp.expectations.json';
 /** Files every run leaves, by reporter. */
 const files = { tap: 'results.tap', json: 'results.json' } as const;
 
-function wholeNumber(least: number) {
+/** A parser of options: a whole number, from `least` on. */
+export function wholeNumber(least: number) {
   return (text: string): number => {
     const value = Number(text);
     if (!Number.isInteger(value) || value < least) throw new UsageError(`"${text}" is no whole number from ${least} on`);
