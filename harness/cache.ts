@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -58,7 +58,10 @@ export async function cached(kind: string, key: string, make: (directory: string
     try {
       await make(work);
       await mkdir(dirname(target), { recursive: true });
-      await rename(work, target);
+      await rename(work, target).catch(async (error: unknown) => {
+        // Someone else's, of the same content, stands there: another host that shares the cache sees no pid of ours.
+        if ((await ifCached(kind, key)) === undefined) throw error;
+      });
     } finally {
       await rm(work, { recursive: true, force: true });
     }
@@ -67,7 +70,7 @@ export async function cached(kind: string, key: string, make: (directory: string
 }
 
 /**
- * Runs `body` while no other process runs one under the same name. The lock is a file holding the owner's pid, created
+ * Runs `body` while no other process runs one under the same name. The lock is a file that names its owner, created
  * exclusively; one whose owner is gone is taken over.
  */
 export async function withLock<T>(name: string, body: () => Promise<T>): Promise<T> {
@@ -90,34 +93,43 @@ export async function withLock<T>(name: string, body: () => Promise<T>): Promise
 
 async function tryLock(file: string): Promise<boolean> {
   try {
-    await writeFile(file, String(process.pid), { flag: 'wx' });
+    await writeFile(file, `${process.pid} ${(await startOf(process.pid)) ?? ''}`, { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  const owner = Number(await readFile(file, 'utf8').catch(() => ''));
-  const age = await stat(file).then(
-    (s) => Date.now() - s.mtimeMs,
-    () => 0,
-  );
-  // An empty file is an owner between creating and writing: give it a moment.
-  const abandoned = owner > 0 ? owner !== process.pid && !isAlive(owner) : age > 10_000;
-  if (abandoned) {
-    // Renaming first lets only one of several waiters take the abandoned lock away.
-    const grave = `${file}.${randomUUID()}`;
-    await rename(file, grave).then(
-      () => rm(grave, { force: true }),
-      () => undefined,
-    );
+  const owner = await readFile(file, 'utf8').catch(() => undefined);
+  if (owner === undefined || !(await abandoned(owner, file))) return false;
+  // Renaming first lets only one of several waiters take the abandoned lock away.
+  const grave = `${file}.${randomUUID()}`;
+  try {
+    await rename(file, grave);
+  } catch {
+    return false;
   }
+  // It may be the next owner's already, if we were slow: that one gets it back.
+  if ((await readFile(grave, 'utf8').catch(() => owner)) !== owner) await link(grave, file).catch(() => undefined);
+  await rm(grave, { force: true });
   return false;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+/** Whether the owner that a lock names is gone; an empty or damaged one may be about to be written: give it a moment. */
+async function abandoned(owner: string, file: string): Promise<boolean> {
+  const [, pid, start] = /^(\d+) (\d+)$/.exec(owner) ?? [];
+  if (pid !== undefined) return (await startOf(Number(pid))) !== start;
+  return stat(file).then(
+    (s) => Date.now() - s.mtimeMs > 10_000,
+    () => false,
+  );
+}
+
+/**
+ * When a process was started, in ticks since boot (proc_pid_stat(5), starttime); undefined when it is gone or a zombie.
+ * With it a pid that has come round again, after a reboot or in another container, is told from its owner.
+ */
+async function startOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The comm in brackets may hold anything.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return text === '' || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
