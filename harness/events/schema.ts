@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { z } from 'zod';
 
-/** Version of the event stream. It grows by optional fields; anything else is a new number. */
+/** Version of the event stream. It grows by optional fields and by new types; anything else is a new number. */
 export const eventVersion = 1;
 
 const verdict = z.enum(['fail', 'error', 'deviates', 'pass', 'n/a']);
@@ -23,6 +23,8 @@ const failure = z.object({
 });
 export type Failure = z.infer<typeof failure>;
 
+const host = z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() });
+
 const base = {
   v: z.literal(eventVersion),
   seq: z.number().int().nonnegative(),
@@ -42,9 +44,21 @@ const payloads = {
     command: z.array(z.string()),
     profile: z.enum(['mainline', 'documents']),
     strict: z.boolean(),
-    host: z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() }),
+    host,
     kernels: z.array(z.string()),
     scenarios: z.array(z.object({ id: z.string(), title: z.string(), clauses: z.array(z.string()) })),
+    /** How many guests were asked for. */
+    jobs: z.union([z.literal('auto'), z.number()]).optional(),
+    /** The folder in which `command` was given: what it names is relative to it. */
+    cwd: z.string().optional(),
+  }),
+  /** A run that had not finished goes on in the same journal; the time between is in `wall` alone. */
+  'run.resumed': z.object({
+    harness: z.string(),
+    catalogue: z.number(),
+    command: z.array(z.string()),
+    host,
+    jobs: z.union([z.literal('auto'), z.number()]).optional(),
   }),
   /** Something slow is under way. `topic` stays the same while it lasts, so that a terminal can rewrite the line. */
   progress: z.object({ topic: z.string(), text: z.string() }),
@@ -70,9 +84,23 @@ const payloads = {
     restored: z.boolean().optional(),
     capabilities: z.array(z.string()),
   }),
-  /** No scenario can run on it; each that was wanted gets its own scenario.finished with verdict error. */
+  /** Which results of the run's earlier parts hold: those of the other scenarios, and all of the kernel's clauses, do not. */
+  'kernel.resumed': z.object({
+    ...inKernel,
+    kept: z.array(z.string()),
+    /** Scenarios that had finished and are run again, and why. */
+    superseded: z.array(z.object({ scenario: z.string(), why: z.string() })),
+  }),
+  /** No (further) scenario can run on it; each that has no result gets its own scenario.finished with verdict error. */
   'kernel.failed': z.object({ ...inKernel, failure }),
-  'scenario.started': z.object({ ...inScenario, title: z.string(), clauses: z.array(z.string()), attempt: z.number() }),
+  'scenario.started': z.object({
+    ...inScenario,
+    title: z.string(),
+    clauses: z.array(z.string()),
+    attempt: z.number(),
+    /** Number of the guest it runs on, from 1; none for what needs no guest. */
+    guest: z.number().optional(),
+  }),
   operation: z.object({ ...inScenario, what: z.string(), result: z.string(), span: span.optional() }),
   observation: z.object({ ...inScenario, what: z.string(), seen: z.string(), span: span.optional() }),
   /** Proof that the situation a scenario claims existed. */
@@ -104,6 +132,10 @@ const payloads = {
     repeat: z.string(),
     /** Kernel log of the scenario, when it did not pass. */
     log: z.array(z.string()).optional(),
+    /** What the result holds for: a digest of scenario and harness (the kernel's is in kernel.acquired). */
+    fingerprint: z.string().optional(),
+    /** What it adds to the clauses' verdicts. */
+    clauseVerdicts: z.array(z.object({ clause: z.string(), verdict, note: z.string().optional() })).optional(),
   }),
   /** The worst over all scenarios that name the clause, on one kernel. */
   'clause.judged': z.object({
@@ -141,17 +173,31 @@ export type EventOf<T extends EventType> = Payload<T> & {
 /** One line of the journal. */
 export type KlpEvent = { [T in EventType]: EventOf<T> }[EventType];
 
-const envelope = z.looseObject({ ...base, type: z.enum(Object.keys(payloads) as [EventType, ...EventType[]]) });
+const envelope = z.looseObject({ ...base, type: z.string() });
+/** What every event has, those of later versions of klp included. */
+export type EventHead = z.infer<typeof envelope>;
 
 /**
  * Checks one line of a journal.
  * @param line JSON text of one event
- * @returns the event; fields this version does not know are kept
+ * @returns what every event has; and the event, unless its type is none that this version knows. Fields this version does
+ *   not know are kept
+ * @throws Error that says what is wrong with it
+ */
+export function parseLine(line: string): { readonly head: EventHead; readonly event?: KlpEvent } {
+  const raw: unknown = JSON.parse(line);
+  const head = envelope.parse(raw);
+  if (!Object.hasOwn(payloads, head.type)) return { head };
+  const payload = payloads[head.type as EventType].loose().parse(raw);
+  return { head, event: { ...head, ...payload } as unknown as KlpEvent };
+}
+
+/**
+ * As {@link parseLine}, for an event whose type must be known.
  * @throws Error that says what is wrong with it
  */
 export function parseEvent(line: string): KlpEvent {
-  const raw: unknown = JSON.parse(line);
-  const head = envelope.parse(raw);
-  const payload = payloads[head.type].loose().parse(raw);
-  return { ...head, ...payload } as unknown as KlpEvent;
+  const { head, event } = parseLine(line);
+  if (!event) throw new Error(`unknown event type ${head.type}`);
+  return event;
 }

@@ -52,8 +52,11 @@ export class Collector {
   readonly #running = new Map<string, Attempt>();
   readonly #planned = new Map<string, { title: string; clauses: string[] }>();
   readonly #kernels = new Map<string, KernelResult>();
-  readonly #scenarios: ScenarioResult[] = [];
-  readonly #clauses: Omit<ClauseResult, 'expected'>[] = [];
+  /** By scenario and kernel: in a resumed run a later result takes the place of an earlier one. */
+  readonly #scenarios = new Map<string, ScenarioResult>();
+  readonly #clauses = new Map<string, Omit<ClauseResult, 'expected'>>();
+  /** What run.started announced, in order: results come in this order, whatever order they finished in. */
+  #plan: readonly string[] = [];
   #started: EventOf<'run.started'> | undefined;
   #finished: EventOf<'run.finished'> | undefined;
   #first: KlpEvent | undefined;
@@ -68,12 +71,22 @@ export class Collector {
         this.#started = event;
         for (const name of event.kernels) this.#kernel(name);
         for (const { id, title, clauses } of event.scenarios) this.#planned.set(id, { title, clauses });
+        this.#plan = event.kernels.flatMap((kernel) => event.scenarios.map(({ id }) => key({ kernel, scenario: id })));
+        return undefined;
+      case 'run.resumed':
+        this.#finished = undefined;
+        this.#running.clear();
+        return undefined;
+      case 'kernel.resumed':
+        this.#supersede(event);
         return undefined;
       case 'progress':
       case 'observation':
         return undefined;
       case 'kernel.acquired':
         this.#kernel(event.kernel).acquired = omit(event, ...envelope, 'kernel');
+        // Of an earlier part of the run: now it is there.
+        delete this.#kernel(event.kernel).failure;
         return undefined;
       case 'kernel.booted':
         this.#kernel(event.kernel).booted = omit(event, ...envelope, 'kernel');
@@ -101,7 +114,7 @@ export class Collector {
       case 'scenario.finished':
         return this.#finish(event);
       case 'clause.judged':
-        this.#clauses.push(omit(event, ...envelope));
+        this.#clauses.set(`${event.kernel}\0${event.clause}`, omit(event, ...envelope));
         return undefined;
       case 'run.finished':
         this.#finished = event;
@@ -116,13 +129,31 @@ export class Collector {
 
   /** Scenario executions finished so far. */
   get done(): number {
-    return this.#scenarios.length;
+    return this.#scenarios.size;
+  }
+
+  /** Result of one place in the plan; undefined while there is none. */
+  at(place: number): ScenarioResult | undefined {
+    return this.#scenarios.get(this.#plan[place] ?? '');
+  }
+
+  /** Whether a result is part of the plan. */
+  planned(result: ScenarioResult): boolean {
+    return this.#plan.includes(key(result));
+  }
+
+  /** Results so far, in the order of the plan; what is none of it comes last, in the order it finished. */
+  get scenarios(): ScenarioResult[] {
+    const planned = this.#plan.flatMap((name) => this.#scenarios.get(name) ?? []);
+    const others = new Set(this.#scenarios.values());
+    for (const result of planned) others.delete(result);
+    return [...planned, ...others];
   }
 
   /** Everything seen so far. */
   results(): Results {
-    const expected = new Map(this.#scenarios.map((s) => [key(s), s]));
-    const clauses = this.#clauses.map((c) => ({ ...c, expected: isExpected(c, expected) }));
+    const { scenarios } = this;
+    const clauses = [...this.#clauses.values()].map((c) => ({ ...c, expected: isExpected(c, this.#scenarios) }));
     return {
       v: resultsVersion,
       run: this.#first?.run ?? '',
@@ -138,13 +169,13 @@ export class Collector {
       interrupted: this.#finished?.interrupted ?? false,
       durationMs: this.#finished?.durationMs ?? this.#mono,
       kernels: [...this.#kernels.values()],
-      scenarios: this.#scenarios,
+      scenarios,
       clauses,
       counts: {
-        scenarios: count(this.#scenarios),
+        scenarios: count(scenarios),
         clauses: count(clauses),
-        expected: this.#scenarios.filter((s) => s.expected !== undefined).length,
-        flaky: this.#scenarios.filter((s) => s.flaky).length,
+        expected: scenarios.filter((s) => s.expected !== undefined).length,
+        flaky: scenarios.filter((s) => s.flaky).length,
       },
       staleExpectations: this.#finished?.staleExpectations ?? [],
     };
@@ -154,6 +185,12 @@ export class Collector {
     const known = this.#kernels.get(name) ?? { kernel: name };
     this.#kernels.set(name, known);
     return known;
+  }
+
+  #supersede({ kernel, superseded }: EventOf<'kernel.resumed'>): void {
+    for (const { scenario } of superseded) this.#scenarios.delete(key({ kernel, scenario }));
+    if (superseded.length === 0) return;
+    for (const [name, clause] of this.#clauses) if (clause.kernel === kernel) this.#clauses.delete(name);
   }
 
   #attempt(event: { kernel: string; scenario: string; mono: number }, attempt = 1): Attempt {
@@ -171,8 +208,9 @@ export class Collector {
     const { operations, judgements, witnesses, splats } = this.#attempt(event);
     this.#running.delete(key(event));
     const { title, clauses } = this.#planned.get(event.scenario) ?? { title: '', clauses: [] };
-    const result = { ...omit(event, ...envelope), title, clauses, judgements, witnesses, splats };
-    this.#scenarios.push(result);
+    const own = omit(event, ...envelope, 'fingerprint', 'clauseVerdicts');
+    const result = { ...own, title, clauses, judgements, witnesses, splats };
+    this.#scenarios.set(key(event), result);
     this.#kernel(event.kernel);
     return { result, operations };
   }

@@ -13,6 +13,10 @@ export class JsonReporter implements Reporter {
     return '';
   }
 
+  past(event: KlpEvent): void {
+    this.#collector.add(event);
+  }
+
   end(): string {
     return `${jsonText(this.#collector.results(), 2)}\n`;
   }

@@ -6,7 +6,7 @@ import { painter, verdictColour } from './paint.js';
 import type { Paint } from './paint.js';
 import type { Display, Reporter } from './reporter.js';
 import type { ScenarioResult } from './results-schema.js';
-import { isBad, summarise } from './summary.js';
+import { countsText, isBad, summarise } from './summary.js';
 import { clean, duration, fit, plural, width } from './text.js';
 
 const eraseLine = '\r\x1b[2K';
@@ -16,9 +16,10 @@ const widestKernel = 24;
 const widestScenario = 32;
 
 /**
- * The `list` reporter, for a person: a line for each finished scenario, an explanation of each failure, a
- * summary by clause. On a live terminal the last line says what is under way and is rewritten; elsewhere
- * nothing is, and progress comes as a line when its topic is new, then every 10 s at most for each topic.
+ * The `list` reporter, for a person: a line for each scenario as it finishes (what takes long is not to hide what is
+ * done; the summary is in the order of the plan), an explanation of each failure, a summary by clause. On a live terminal
+ * the last line says what is under way and is rewritten; elsewhere nothing is, and progress comes as a line when its topic
+ * is new, then every 10 s at most for each topic. What a resumed run had before is one line.
  */
 export class ListReporter implements Reporter {
   readonly #display: Display;
@@ -48,6 +49,11 @@ export class ListReporter implements Reporter {
     return this.#permanent(lines) + this.#rewrite(event.mono);
   }
 
+  past(event: KlpEvent): void {
+    this.#collector.add(event);
+    if (event.type === 'run.started') this.#begin(event);
+  }
+
   /** Brings the elapsed time of a live terminal's status line up to `mono`; '' elsewhere. */
   tick(mono: number): string {
     return this.#rewrite(mono);
@@ -61,6 +67,12 @@ export class ListReporter implements Reporter {
 
   #lines(event: KlpEvent): string[] {
     if (event.type === 'run.started') return this.#begin(event);
+    if (event.type === 'run.resumed') return [this.#resume(event)];
+    if (event.type === 'kernel.resumed')
+      return event.superseded.map(({ scenario, why }) => {
+        const head = this.#paint('yellow', 'again   ');
+        return `${head} ${this.#padKernel(event.kernel)} ${clean(scenario).padEnd(this.#scenarioWidth)} ${clean(why)}`;
+      });
     if (event.type === 'progress') return this.#advance(event);
     if (event.type === 'kernel.booted') {
       const took = `${event.restored === true ? 'restored' : 'booted'} in ${duration(event.bootMs)} (${clean(event.accel)})`;
@@ -84,6 +96,12 @@ export class ListReporter implements Reporter {
     return [
       `klp ${clean(event.harness)}, clause catalogue ${event.catalogue}, run ${clean(event.run)}: ${what}`,
     ];
+  }
+
+  #resume(event: Extract<KlpEvent, { type: 'run.resumed' }>): string {
+    const { counts } = this.#collector.results();
+    const there = `${this.#collector.done} of ${this.#total} results are there: ${countsText(counts.scenarios)}`;
+    return `klp ${clean(event.harness)}, clause catalogue ${event.catalogue}, run ${clean(event.run)} goes on: ${there}`;
   }
 
   #advance(event: Extract<KlpEvent, { type: 'progress' }>): string[] {
@@ -129,10 +147,12 @@ export class ListReporter implements Reporter {
   #rewrite(mono: number): string {
     if (!this.#display.live) return '';
     const { done, running } = this.#collector;
-    const parts = running
-      .slice(0, 1)
-      .map((r) => `${clean(r.kernel)} ${clean(r.scenario)} ${seconds(mono - r.since)}`);
-    if (running.length > 1) parts.push(`+${running.length - 1}`);
+    // The kernel is named where it is not the one just named.
+    const guests = running.map((r, i) => {
+      const kernel = running[i - 1]?.kernel === r.kernel ? '' : `${clean(r.kernel)} `;
+      return `${kernel}${clean(r.scenario)} ${seconds(mono - r.since)}`;
+    });
+    const parts = guests.length > 0 ? [guests.join(', ')] : [];
     if (this.#progress !== undefined) parts.push(this.#progress);
     const counter = this.#total > 0 ? `[${done}/${this.#total}] ` : '';
     // One column stays free: some terminals wrap as soon as the last one is written.

@@ -7,6 +7,11 @@ import type { KlpEvent } from '../events/schema.js';
 export interface Reporter {
   /** Text this event adds, or '' . */
   event(event: KlpEvent): string;
+  /**
+   * In place of {@link event}, for what an earlier part of a resumed run has brought: it counts, but is no news, and some
+   * of it may be superseded later on.
+   */
+  past?(event: KlpEvent): void;
   /** Text to add when time has passed without an event; `mono` as in the events, in milliseconds. */
   tick?(mono: number): string;
   /** What stands at the end, after the last event. */

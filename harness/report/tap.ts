@@ -15,6 +15,9 @@ const logLimit = 100;
  * n/a is `ok # SKIP`; a deviation is ok with a comment, under `--strict` not ok; error is not ok with the
  * failure's kind; what the expectations file names is `# TODO` with its reason. A run that judged nothing,
  * was interrupted or did not finish bails out in place of the plan, since its exit status is not 0 either.
+ *
+ * Test points come in the order of run.started, so that two runs can be compared line by line: a result waits for those
+ * before it. What a resumed run had before waits until its kernel has said which of it holds.
  * https://testanything.org/tap-version-14-specification.html
  */
 export class TapReporter implements Reporter {
@@ -22,22 +25,27 @@ export class TapReporter implements Reporter {
   #strict = false;
   #begun = false;
   #points = 0;
+  readonly #printed = new Set<ScenarioResult>();
+  /** The place in the plan that is next. */
+  #next = 0;
+  /** Kernels whose results may still be superseded. */
+  #unsettled = new Set<string>();
 
   event(event: KlpEvent): string {
     const finished = this.#collector.add(event);
-    let text = this.#version();
-    if (event.type === 'run.started') {
-      this.#strict = event.strict;
-      text += comment(`klp ${event.harness}, clause catalogue ${event.catalogue}, run ${event.run}`);
-    }
-    if (event.type === 'kernel.failed')
-      text += comment(`kernel ${event.kernel}: ${event.failure.kind}: ${event.failure.message}`);
-    return finished ? text + this.#point(finished.result) : text;
+    let text = this.#version() + this.#comments(event);
+    if (finished && !this.#collector.planned(finished.result)) text += this.#point(finished.result);
+    return text + this.#ready();
+  }
+
+  past(event: KlpEvent): void {
+    this.#collector.add(event);
+    if (event.type === 'run.started') this.#strict = event.strict;
   }
 
   end(): string {
     const results = this.#collector.results();
-    let text = this.#version();
+    let text = this.#version() + this.#rest();
     for (const stale of results.staleExpectations)
       text += comment(`expectation that no longer holds: ${stale}`);
     const { fail, deviates, pass } = results.counts.scenarios;
@@ -45,6 +53,39 @@ export class TapReporter implements Reporter {
     if (results.interrupted) return `${text}Bail out! the run was interrupted\n`;
     if (fail + deviates + pass === 0) return `${text}Bail out! nothing was judged\n`;
     return `${text}1..${this.#points}\n`;
+  }
+
+  #comments(event: KlpEvent): string {
+    if (event.type === 'run.started' || event.type === 'run.resumed') {
+      if (event.type === 'run.started') this.#strict = event.strict;
+      else this.#unsettled = new Set(this.#collector.results().kernels.map((k) => k.kernel));
+      const resumed = event.type === 'run.resumed' ? ', resumed' : '';
+      return comment(`klp ${event.harness}, clause catalogue ${event.catalogue}, run ${event.run}${resumed}`);
+    }
+    if (event.type === 'kernel.resumed') {
+      this.#unsettled.delete(event.kernel);
+      return event.superseded.map(({ scenario, why }) => comment(`${event.kernel} / ${scenario} is run again: ${why}`)).join('');
+    }
+    if (event.type === 'kernel.failed')
+      return comment(`kernel ${event.kernel}: ${event.failure.kind}: ${event.failure.message}`);
+    return '';
+  }
+
+  /** The test points that wait for nothing any more. */
+  #ready(): string {
+    let text = '';
+    for (;;) {
+      const result = this.#collector.at(this.#next);
+      if (!result || this.#unsettled.has(result.kernel)) return text;
+      this.#next += 1;
+      text += this.#point(result);
+    }
+  }
+
+  /** At the end: what waited for a result that never came. */
+  #rest(): string {
+    const left = this.#collector.scenarios.filter((result) => !this.#printed.has(result));
+    return left.map((result) => this.#point(result)).join('');
   }
 
   #version(): string {
@@ -55,6 +96,7 @@ export class TapReporter implements Reporter {
 
   #point(result: ScenarioResult): string {
     this.#points += 1;
+    this.#printed.add(result);
     const { verdict, expected, reason } = result;
     const ok = !isBad(verdict, this.#strict);
     const title = result.title === '' ? '' : `: ${result.title}`;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-import { closeSync, createReadStream, fsyncSync, ftruncateSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { InfrastructureError, messageOf, UsageError } from '../errors.js';
+import { InfrastructureError, messageOf } from '../errors.js';
 import { eventVersion, parseEvent } from '../events/schema.js';
 import type { EventOf, EventType, KlpEvent, Payload } from '../events/schema.js';
 import type { Reporter } from '../report/reporter.js';
 import { jsonText } from '../report/text.js';
+import type { JournalEnd } from './journal-reader.js';
+
+export { type JournalContent, type JournalEnd, readJournal } from './journal-reader.js';
 
 /** A reporter and the place its text goes to. */
 export interface Output {
@@ -19,6 +23,10 @@ export interface JournalOptions {
   /** Milliseconds of a clock that never goes back; the first value read is the run's zero. */
   readonly monotonic?: () => number;
   readonly wall?: () => Date;
+  /** The journal is there, and goes on: what it holds, as {@link readJournal} gives it. */
+  readonly past?: { readonly events: readonly KlpEvent[]; readonly end: JournalEnd };
+  /** Called once, when an event could not be written: nothing more will be. */
+  readonly onBroken?: (error: InfrastructureError) => void;
 }
 
 /** After these a killed run must not lose what it had: see docs/events.md. */
@@ -35,15 +43,17 @@ export class Journal {
   readonly #monotonic: () => number;
   readonly #wall: () => Date;
   readonly #begin: number;
+  readonly #onBroken: JournalOptions['onBroken'];
   readonly #problems: string[] = [];
   #fd: number | undefined;
-  #seq = 0;
-  #bytes = 0;
+  #seq: number;
+  #bytes: number;
+  #broken: InfrastructureError | undefined;
 
   /**
-   * @param path file to create; its folder exists
+   * @param path file to create, or with `past` to go on with: a line that was cut short is cut off. Its folder exists
    * @param run  identifier of the run
-   * @throws InfrastructureError when the file exists already or can't be created
+   * @throws InfrastructureError when the file can't be created or opened; without `past` when it exists already
    */
   constructor(path: string, run: string, options: JournalOptions = {}) {
     this.path = path;
@@ -51,21 +61,52 @@ export class Journal {
     this.#outputs = new Set(options.outputs);
     this.#monotonic = options.monotonic ?? (() => performance.now());
     this.#wall = options.wall ?? (() => new Date());
-    this.#begin = this.#monotonic();
+    this.#onBroken = options.onBroken;
+    const { seq, mono, bytes, open } = options.past?.end ?? { seq: 0, mono: 0, bytes: 0, open: false };
+    // The run's clock stood still since its last event.
+    this.#begin = this.#monotonic() - mono;
+    this.#seq = seq;
+    this.#bytes = bytes;
     try {
-      this.#fd = openSync(path, 'ax');
+      this.#fd = openSync(path, options.past ? 'r+' : 'wx');
+      if (options.past) {
+        ftruncateSync(this.#fd, bytes);
+        if (open) this.#bytes += writeAt(this.#fd, Buffer.from('\n'), bytes);
+      }
+      fsyncSync(this.#fd);
+      syncFolder(dirname(path));
     } catch (cause) {
-      throw new InfrastructureError(`can't create the journal ${path}: ${messageOf(cause)}`, { cause });
+      const what = options.past ? 'go on with' : 'create';
+      throw new InfrastructureError(`can't ${what} the journal ${path}: ${messageOf(cause)}`, { cause });
     }
+    for (const event of options.past?.events ?? []) {
+      this.#tell((reporter) => {
+        if (!reporter.past) return reporter.event(event);
+        reporter.past(event);
+        return '';
+      });
+    }
+  }
+
+  /** Why nothing can be written any more. */
+  get broken(): InfrastructureError | undefined {
+    return this.#broken;
+  }
+
+  /** Milliseconds that the run has taken so far, all its parts together. */
+  get elapsed(): number {
+    return this.#now();
   }
 
   /**
    * Writes one event. On `scenario.finished` and `run.*` it is on the disk when this returns.
    * @returns the event as a reader of the journal gets it
    * @throws Error when the payload is not what the schema says (a fault of ours); InfrastructureError when it
-   *   can't be written, and then the journal still ends with its last whole line
+   *   can't be written, and then the journal still ends with its last whole line, and no later event is taken: what
+   *   stands in it has no gaps
    */
   emit<T extends EventType>(type: T, payload: Payload<T>): EventOf<T> {
+    if (this.#broken) throw this.#broken;
     if (this.#fd === undefined) throw new Error(`the journal ${this.path} is closed: ${type} came too late`);
     const mono = this.#now();
     const head = {
@@ -97,7 +138,12 @@ export class Journal {
   close(): readonly string[] {
     if (this.#fd === undefined) return this.#problems;
     this.#tell((reporter) => reporter.end());
-    fsyncSync(this.#fd);
+    try {
+      // What must last is on the disk already.
+      fsyncSync(this.#fd);
+    } catch (error) {
+      if (!this.#broken) this.#problems.push(`the journal's end may not be on the disk: ${messageOf(error)}`);
+    }
     closeSync(this.#fd);
     this.#fd = undefined;
     return this.#problems;
@@ -110,7 +156,7 @@ export class Journal {
   #append(fd: number, line: string, sync: boolean): void {
     const bytes = Buffer.from(line);
     try {
-      writeFileSync(fd, bytes);
+      writeAt(fd, bytes, this.#bytes);
       if (sync) fsyncSync(fd);
     } catch (cause) {
       try {
@@ -118,11 +164,15 @@ export class Journal {
       } catch {
         // The reader copes with a last line that is cut short.
       }
-      const hint = 'free some space, or choose another place with --output';
-      throw new InfrastructureError(`can't write the journal ${this.path}: ${messageOf(cause)}`, {
+      this.#broken = new InfrastructureError(`can't write the journal ${this.path}: ${messageOf(cause)}`, {
         cause,
-        hint,
+        hint:
+          this.#seq === 0
+            ? 'free some space, or choose another place with --output'
+            : `free some space, then go on: npx klp run --resume ${dirname(this.path)}`,
       });
+      this.#onBroken?.(this.#broken);
+      throw this.#broken;
     }
     this.#bytes += bytes.length;
   }
@@ -145,103 +195,18 @@ export class Journal {
   }
 }
 
-export interface JournalContent {
-  readonly events: readonly KlpEvent[];
-  /** Whether the run came to its end: the last event is run.finished. */
-  readonly finished: boolean;
-  /** What a reader should be told of a journal that does not end as it should. */
-  readonly notice?: string;
+/** Writes all of it at a place of its own, so that what failed halfway can be written over. */
+function writeAt(fd: number, bytes: Buffer, position: number): number {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  return bytes.length;
 }
 
-/**
- * Reads a journal. A last line that is cut short (the run was killed while writing) is left out and
- * mentioned.
- * @throws UsageError with file and line: can't be read, not an event, another version, or events are missing
- */
-export async function readJournal(path: string): Promise<JournalContent> {
-  const events: KlpEvent[] = [];
-  let number = 0;
-  let pending: Buffer[] = [];
-  const take = (line: string): void => {
-    events.push(readLine(line, `${path}:${number}`, events.at(-1)));
-  };
+/** Makes a folder's entries last: a file that is synced itself may still lose its name with the power. */
+export function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
   try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-      let from = 0;
-      // Split on the byte, not with readline: that takes U+2028 for the end of a line too.
-      for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
-        number += 1;
-        take(Buffer.concat([...pending, chunk.subarray(from, at)]).toString('utf8'));
-        pending = [];
-        from = at + 1;
-      }
-      if (from < chunk.length) pending.push(chunk.subarray(from));
-    }
-  } catch (cause) {
-    if (cause instanceof UsageError) throw cause;
-    throw new UsageError(`can't read the journal ${path}: ${messageOf(cause)}`, { cause });
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
-  let cut = false;
-  if (pending.length > 0) {
-    number += 1;
-    const rest = Buffer.concat(pending).toString('utf8');
-    if (isJson(rest)) take(rest);
-    else cut = true;
-  }
-  const finished = events.at(-1)?.type === 'run.finished';
-  const kept = `${events.length} ${events.length === 1 ? 'event' : 'events'} before it`;
-  if (cut)
-    return {
-      events,
-      finished,
-      notice: `${path}:${number}: the last line is cut short: the run was killed; ${kept} were read`,
-    };
-  if (!finished)
-    return {
-      events,
-      finished,
-      notice: `${path}: the run did not finish: there is no run.finished at its end`,
-    };
-  return { events, finished };
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function readLine(line: string, where: string, previous: KlpEvent | undefined): KlpEvent {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(line);
-  } catch (cause) {
-    throw new UsageError(`${where}: not JSON: ${messageOf(cause)}`, { cause });
-  }
-  const v = typeof raw === 'object' && raw !== null && 'v' in raw ? raw.v : undefined;
-  if (typeof v === 'number' && v !== eventVersion) {
-    throw new UsageError(`${where}: event version ${v}; this klp reads version ${eventVersion}`);
-  }
-  let event: KlpEvent;
-  try {
-    event = parseEvent(line);
-  } catch (cause) {
-    throw new UsageError(`${where}: not an event of a journal`, {
-      cause,
-      details: messageOf(cause).split('\n'),
-    });
-  }
-  const expected = previous === undefined ? 0 : previous.seq + 1;
-  if (event.seq !== expected) {
-    throw new UsageError(
-      `${where}: event ${event.seq} stands where ${expected} should: the journal is incomplete`,
-    );
-  }
-  if (previous !== undefined && event.run !== previous.run) {
-    throw new UsageError(`${where}: event of run ${event.run} in the journal of run ${previous.run}`);
-  }
-  return event;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { parseEvent } from '../../harness/events/schema.js';
+import { parseEvent, parseLine } from '../../harness/events/schema.js';
 import type { EventType, Payload } from '../../harness/events/schema.js';
 import { verdicts } from '../../harness/model/verdict.js';
 import { hostileText as text, stream } from './runs.js';
@@ -27,20 +27,31 @@ const failure = fc.record(
   { requiredKeys: ['kind', 'message'] },
 );
 const counts = fc.record({ fail: number, error: number, deviates: number, pass: number, 'n/a': number });
+const host = fc.record({ system: text, cpus: number, memoryMiB: number, node: text });
+const jobs = fc.oneof(fc.constant('auto'), number);
 const at = { kernel: text, scenario: text };
 
 /** An arbitrary payload of each type; the type makes sure that none is forgotten. */
 const payloads: Readonly<Record<EventType, fc.Arbitrary<unknown>>> = {
-  'run.started': fc.record({
-    harness: text,
-    catalogue: number,
-    command: texts,
-    profile: fc.constantFrom('mainline', 'documents'),
-    strict: fc.boolean(),
-    host: fc.record({ system: text, cpus: number, memoryMiB: number, node: text }),
-    kernels: texts,
-    scenarios: fc.array(fc.record({ id: text, title: text, clauses: texts })),
-  }),
+  'run.started': fc.record(
+    {
+      harness: text,
+      catalogue: number,
+      command: texts,
+      profile: fc.constantFrom('mainline', 'documents'),
+      strict: fc.boolean(),
+      host,
+      kernels: texts,
+      scenarios: fc.array(fc.record({ id: text, title: text, clauses: texts })),
+      jobs,
+      cwd: text,
+    },
+    { requiredKeys: ['harness', 'catalogue', 'command', 'profile', 'strict', 'host', 'kernels', 'scenarios'] },
+  ),
+  'run.resumed': fc.record(
+    { harness: text, catalogue: number, command: texts, host, jobs },
+    { requiredKeys: ['harness', 'catalogue', 'command', 'host'] },
+  ),
   progress: fc.record({ topic: text, text }),
   'kernel.acquired': fc.record({
     kernel: text,
@@ -62,8 +73,12 @@ const payloads: Readonly<Record<EventType, fc.Arbitrary<unknown>>> = {
     bootMs: number,
     capabilities: texts,
   }),
+  'kernel.resumed': fc.record({ kernel: text, kept: texts, superseded: fc.array(fc.record({ scenario: text, why: text })) }),
   'kernel.failed': fc.record({ kernel: text, failure }),
-  'scenario.started': fc.record({ ...at, title: text, clauses: texts, attempt: number }),
+  'scenario.started': fc.record(
+    { ...at, title: text, clauses: texts, attempt: number, guest: number },
+    { requiredKeys: ['kernel', 'scenario', 'title', 'clauses', 'attempt'] },
+  ),
   operation: fc.record(
     { ...at, what: text, result: text, span },
     { requiredKeys: ['kernel', 'scenario', 'what', 'result'] },
@@ -105,6 +120,10 @@ const payloads: Readonly<Record<EventType, fc.Arbitrary<unknown>>> = {
       expected: text,
       repeat: text,
       log: texts,
+      fingerprint: text,
+      clauseVerdicts: fc.array(
+        fc.record({ clause: text, verdict, note: text }, { requiredKeys: ['clause', 'verdict'] }),
+      ),
     },
     { requiredKeys: ['kernel', 'scenario', 'verdict', 'durationMs', 'attempts', 'flaky', 'repeat'] },
   ),
@@ -132,7 +151,10 @@ for (const [type, payload] of Object.entries(payloads) as [EventType, fc.Arbitra
         // A field of a later version stays; a field that must be there is missed.
         const more = { ...event, later: 1 };
         assert.deepEqual(parseEvent(JSON.stringify(more)), JSON.parse(JSON.stringify(more)));
-        assert.throws(() => parseEvent(JSON.stringify({ ...event, type: 'unknown' })));
+        assert.throws(() => parseEvent(JSON.stringify({ ...event, type: 'unknown' })), /unknown event type unknown/);
+        const { head, event: none } = parseLine(JSON.stringify({ ...event, type: 'unknown' }));
+        assert.equal(head.type, 'unknown');
+        assert.equal(none, undefined, 'of a later version: there, but of no use to this one');
         assert.throws(() => parseEvent(JSON.stringify({ ...event, v: 2 })));
         assert.throws(() => parseEvent(JSON.stringify({ ...event, seq: undefined })));
       }),

@@ -147,7 +147,7 @@ void t.test('a live terminal has one status line, rewritten', (t) => {
   t.equal(list.tick(3000), `${erase}[0/2] debian-6.1 trn-sleeper 2 s`);
   t.equal(
     list.event(make('scenario.started', { ...begin, scenario: 'x' }, 3001)),
-    `${erase}[0/2] debian-6.1 trn-sleeper 2 s +1`,
+    `${erase}[0/2] debian-6.1 trn-sleeper 2 s, x 0 s`,
   );
   t.equal(
     list.event(make('scenario.finished', finished(k, s, 'pass'), 4001)),

@@ -94,6 +94,19 @@ void t.test('a run without a verdict bails out in place of the plan', (t) => {
   t.end();
 });
 
+void t.test('points come in the order of the plan, whatever finishes first', (t) => {
+  const tap = new TapReporter();
+  const make = stream();
+  tap.event(make('run.started', started(['k', 'l'], ['a', 'b'])));
+  const point = (...args: Parameters<typeof finished>): string => tap.event(make('scenario.finished', finished(...args)));
+  t.equal(point('k', 'b', 'pass'), '', 'it waits for a');
+  t.equal(point('l', 'b', 'pass'), '');
+  t.equal(point('k', 'a', 'pass'), 'ok 1 - k / a: Title of a\nok 2 - k / b: Title of b\n');
+  tap.event(make('run.finished', ending([], [])));
+  t.equal(tap.end(), 'ok 3 - l / b: Title of b\n1..3\n', 'what waits for something that never came is not lost');
+  t.end();
+});
+
 void t.test('a mebibyte in one line stays bearable', (t) => {
   const tap = new TapReporter();
   const make = stream();

@@ -63,7 +63,8 @@ void t.test('writes what a reader gets back, and tells the reporters the same', 
   t.same(journal.close(), [], 'a second time');
   t.equal(written, 'run.started\ntick 1.5\nrun.finished\nend\n');
   const content = await readJournal(path);
-  t.same(content, { events: recorder.events, finished: true });
+  const bytes = readFileSync(path).length;
+  t.same(content, { events: recorder.events, finished: true, end: { seq: 3, mono: 2, bytes, open: false } });
   t.same(
     content.events.map((e) => e.seq),
     [0, 1, 2],
@@ -132,6 +133,58 @@ void t.test('the journal of a killed run, cut at any byte', async (t) => {
     assert.equal(notice, said, `${size} bytes`);
   }
   t.pass('every length');
+});
+
+void t.test('a journal is gone on with from any byte at which it was cut', async (t) => {
+  const path = join(t.testdir(), 'j');
+  three(path);
+  const whole = readFileSync(path);
+  for (let size = whole.length; size >= 0; size -= 7) {
+    writeFileSync(path, whole.subarray(0, size));
+    const past = await readJournal(path);
+    const recorder = new Recorder();
+    const outputs = [{ name: 'recorder', reporter: recorder, write: () => undefined }];
+    const journal = new Journal(path, 'r', { ...clock(), outputs, past });
+    const event = journal.emit('progress', { topic: 't', text: 'goes on' });
+    journal.close();
+    assert.equal(event.seq, past.events.length);
+    assert.ok(event.mono >= (past.events.at(-1)?.mono ?? 0), 'the clock never goes back');
+    const { events, end } = await readJournal(path);
+    assert.deepEqual(events, [...past.events, event], `${size} bytes`);
+    assert.deepEqual(recorder.events, events, 'reporters see the whole');
+    assert.equal(end.bytes, readFileSync(path).length, 'nothing of the line that was cut is left');
+    assert.ok(whole.subarray(0, past.end.bytes).equals(readFileSync(path).subarray(0, past.end.bytes)), 'nothing is rewritten');
+  }
+  t.throws(() => new Journal(join(path, 'gone'), 'r', { past: { events: [], end: { seq: 0, mono: 0, bytes: 0, open: false } } }), {
+    message: /^can't go on with the journal /,
+  });
+});
+
+void t.test('what is over is told to reporters that ask for it as past', async (t) => {
+  const path = join(t.testdir(), 'j');
+  three(path);
+  const calls: string[] = [];
+  const reporter: Reporter = {
+    event: (event) => (calls.push(`event ${event.type}`), ''),
+    past: (event) => void calls.push(`past ${event.type}`),
+    end: () => '',
+  };
+  const past = await readJournal(path);
+  const journal = new Journal(path, 'r', { outputs: [{ name: 'r', reporter, write: () => undefined }], past });
+  journal.emit('progress', { topic: 't', text: 'x' });
+  journal.close();
+  t.same(calls, ['past run.started', 'past progress', 'past run.finished', 'event progress']);
+});
+
+void t.test('an event of a later klp is passed over, and the numbers still count', async (t) => {
+  const path = join(t.testdir(), 'j');
+  three(path);
+  const lines = readFileSync(path, 'utf8').split('\n');
+  lines[1] = lines[1]?.replace('"type":"progress"', '"type":"novelty"') ?? '';
+  writeFileSync(path, lines.join('\n'));
+  const { events, end, finished: done } = await readJournal(path);
+  t.same(events.map((e) => e.type), ['run.started', 'run.finished']);
+  t.match({ end, done }, { end: { seq: 3 }, done: true });
 });
 
 void t.test('what is wrong in a journal is said with its line', async (t) => {
@@ -204,8 +257,11 @@ void t.test('a disk that is full: an error that says so, and whole lines only', 
     try {
       for (let i = 0; i < 10; i += 1) journal.emit('progress', { topic: 't', text: 'x'.repeat(300) });
     } catch (error) {
-      journal.close();
       process.stdout.write(error.name + ' ' + error.message);
+      // There would be room for this one, but then one that is missing would stand before it.
+      try { journal.emit('progress', { topic: 't', text: '' }); }
+      catch (again) { process.stdout.write(again === error ? '; the same again' : '; another'); }
+      journal.close();
     }`;
   // A file of 1024 bytes at most stands in for the full disk; the signal that comes with the limit is
   // ignored.
@@ -214,7 +270,7 @@ void t.test('a disk that is full: an error that says so, and whole lines only', 
     env: {},
     timeout: 60_000,
   });
-  t.equal(stdout, `InfrastructureError can't write the journal ${path}: EFBIG: file too large, write`);
+  t.equal(stdout, `InfrastructureError can't write the journal ${path}: EFBIG: file too large, write; the same again`);
   const { events, notice } = await readJournal(path);
   t.equal(events.length, 2);
   t.equal(notice, `${path}: the run did not finish: there is no run.finished at its end`);
