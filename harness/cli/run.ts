@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
-import { UsageError } from '../errors.js';
+import { ExitStatus, UsageError } from '../errors.js';
 import type { Display } from '../report/reporter.js';
 import { createReporter } from '../report/reporters.js';
 import { readExpectations } from '../runner/expectations.js';
+import type { Jobs } from '../runner/jobs.js';
 import type { Output } from '../runner/journal.js';
+import type { PastRun } from '../runner/resume.js';
 import { run } from '../runner/run.js';
 import { clauseIds } from '../runner/scenario.js';
 import { parseAccel } from '../vm/accel.js';
 import { interruptible } from './interrupt.js';
+import { chosenThen, resumeWords } from './resume.js';
 import { type KernelOptions, chooseKernels, chooseScenarios } from './select.js';
 
-interface RunWords extends KernelOptions {
+export interface RunWords extends KernelOptions {
   readonly grep?: string;
   readonly list?: boolean;
   readonly reporter: string;
@@ -22,6 +25,9 @@ interface RunWords extends KernelOptions {
   readonly profile: 'mainline' | 'documents';
   readonly strict?: boolean;
   readonly retries: number;
+  readonly jobs: Jobs;
+  /** True without a folder. */
+  readonly resume?: string | true;
   readonly expectations?: string;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
@@ -42,6 +48,10 @@ export function wholeNumber(least: number) {
   };
 }
 
+function guests(text: string): Jobs {
+  return text === 'auto' ? text : wholeNumber(1)(text);
+}
+
 function oneMore(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
@@ -58,11 +68,11 @@ export function withKernelOptions(command: Command): Command {
     .addOption(new Option('--accel <accel>', 'accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'));
 }
 
-/** `klp run`. */
-export function runCommand(done: (status: number) => void, harness: string): Command {
+/** `klp run` and its options, without what it does. */
+function runOptions(): Command {
   const command = new Command('run')
-    .description('run scenarios on real kernels and judge what the kernels did')
-    .argument('[scenario...]', 'ids (see --list), or files that export scenarios; all when left out')
+    .description('run scenarios on kernels')
+    .argument('[scenario...]', 'ids, or files that export scenarios; all when left out')
     .option('--kernel <name>', 'a kernel of the catalogue (see klp kernels list); may be given again', oneMore)
     .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
     .option('--list', 'show the chosen scenarios and end')
@@ -71,50 +81,75 @@ export function runCommand(done: (status: number) => void, harness: string): Com
     .addOption(new Option('--profile <profile>', 'who has the last word where the documents are silent').choices(['mainline', 'documents']).default('mainline'))
     .option('--strict', 'deviations count as failures')
     .option('--retries <n>', 'more attempts after an infrastructure failure', wholeNumber(0), 1)
+    .option('--jobs <n>', 'guests side by side, or auto: as many as the host has room for', guests, 'auto')
+    .option('--resume [dir]', 'go on with a run that did not finish: the latest, or the one in this folder')
     .option('--expectations <file>', `known failures and deviations (default: ${usualExpectations} if there)`)
     .addOption(new Option('--rdinit <path>', 'another first program in the guest').hideHelp())
     .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
-  withKernelOptions(command);
+  return withKernelOptions(command);
+}
+
+/** `klp run`. */
+export function runCommand(done: (status: number) => void, harness: string): Command {
+  const command = runOptions();
   return command.action(async (words: string[], options: RunWords) => {
-    const chosen = await chooseScenarios(words, options.grep);
-    const scenarios = chosen.map((c) => c.scenario);
-    if (options.list === true) {
-      for (const s of scenarios) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
+    if (options.resume === undefined) {
+      done(await perform(words, options, harness));
       return;
     }
-    const kernels = await chooseKernels(options);
-    const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
-    // Unknown names are found before anything is booted.
-    const shown = createReporter(options.reporter, display());
-    const { signal, release } = interruptible();
-    try {
-      const summary = await run({
-        kernels,
-        scenarios,
-        scenarioWords: (id) => chosen.find((c) => c.scenario.id === id)?.words ?? id,
-        accel: parseAccel(options.accel),
-        profile: options.profile,
-        strict: options.strict === true,
-        retries: options.retries,
-        expectations: expectations === undefined ? [] : readExpectations(expectations),
-        output: options.output,
-        outputs: (directory): Output[] => [
-          { name: options.reporter, reporter: shown, write: (text) => void process.stdout.write(text) },
-          ...Object.entries(files).map(([name, file]) => fileOutput(name, join(directory, file))),
-        ],
-        harness,
-        command: ['klp', ...process.argv.slice(2)],
-        signal,
-        ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
-        ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
-      });
-      for (const problem of summary.problems) process.stderr.write(`klp: ${problem}\n`);
-      process.stderr.write(`results: ${relative('.', summary.directory)} (also ${join(options.output, 'latest')})\n`);
-      done(summary.exit);
-    } finally {
-      release();
-    }
+    await using past = await resumeWords(command, options.resume, runOptions);
+    done(await perform(past.words, past.options, harness, past.run));
   });
+}
+
+/**
+ * @param past the run to go on with
+ * @returns the exit status
+ */
+async function perform(words: readonly string[], options: RunWords, harness: string, past?: PastRun): Promise<number> {
+  const every = await chooseScenarios(words, options.grep);
+  if (options.list === true) {
+    for (const { scenario: s } of every) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
+    return ExitStatus.ok;
+  }
+  const chosen = past ? chosenThen('scenario', past.started.scenarios.map((s) => s.id), every, (c) => c.scenario.id) : every;
+  const now = await chooseKernels(options);
+  const kernels = past ? chosenThen('kernel', past.started.kernels, now, (k) => k.name) : now;
+  const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
+  // Unknown names are found before anything is booted.
+  const shown = createReporter(options.reporter, display());
+  const { signal, release } = interruptible();
+  try {
+    const summary = await run({
+      kernels,
+      scenarios: chosen.map((c) => c.scenario),
+      scenarioWords: (id) => chosen.find((c) => c.scenario.id === id)?.words ?? id,
+      accel: parseAccel(options.accel),
+      profile: options.profile,
+      strict: options.strict === true,
+      retries: options.retries,
+      jobs: options.jobs,
+      expectations: expectations === undefined ? [] : readExpectations(expectations),
+      output: options.output,
+      outputs: (directory): Output[] => [
+        { name: options.reporter, reporter: shown, write: (text) => void process.stdout.write(text) },
+        ...Object.entries(files).map(([name, file]) => fileOutput(name, join(directory, file))),
+      ],
+      harness,
+      command: ['klp', ...process.argv.slice(2)],
+      signal,
+      ...(past === undefined ? {} : { past }),
+      ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
+      ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
+    });
+    for (const problem of summary.problems) process.stderr.write(`klp: ${problem}\n`);
+    const where = relative('.', summary.directory);
+    process.stderr.write(`results: ${where}${past ? '' : ` (also ${join(options.output, 'latest')})`}\n`);
+    if (signal.aborted) process.stderr.write(`to go on with it: npx klp run --resume ${where}\n`);
+    return summary.exit;
+  } finally {
+    release();
+  }
 }
 
 function display(): Display {
@@ -129,8 +164,12 @@ function display(): Display {
   };
 }
 
-/** Written at once: what fails is this reporter's fault alone, and what a killed run had reported is in the file. */
+/**
+ * Written at once: what fails is this reporter's fault alone, and what a killed run had reported is in the file. What an
+ * earlier part of a resumed run has left is written anew.
+ */
 function fileOutput(name: string, file: string): Output {
+  rmSync(file, { force: true });
   const reporter = createReporter(name, { colour: false, live: false, columns: 80 });
   return { name, reporter, write: (text) => appendFileSync(file, text) };
 }

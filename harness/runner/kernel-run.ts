@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: MIT
 import type { AcquiredKernel } from '../../kernels/types.js';
-import { InfrastructureError } from '../errors.js';
+import { architectures } from '../arch.js';
 import type { FileToPush } from '../guest/guest.js';
-import { type Capability, capabilityTexts } from '../model/capabilities.js';
 import { ReferenceModel } from '../model/reference.js';
 import type { Profile } from '../model/verdict.js';
-import { type BuiltModule, buildModules, moduleKey } from '../modules/build.js';
+import { type BuiltModule, buildModules } from '../modules/build.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { within } from '../vm/within.js';
 import { type Attempt, broken, explain, failureFrom, failureOf, judge } from './attempt.js';
 import { Bench } from './bench.js';
-import { Expectations, type ScenarioOutcome, clauseVerdicts } from './expectations.js';
+import { longestFirst, readDurations, recordDurations } from './durations.js';
+import { clauseVerdicts } from './expectations.js';
+import type { Expectations } from './expectations.js';
+import { type Jobs, chooseJobs, hostRoom } from './jobs.js';
 import type { Journal } from './journal.js';
+import { lacking, lacks, moduleFiles, onlyInGuest } from './needs.js';
+import { type Seat, workOff } from './pool.js';
 import { type KernelFacts, type StaticFacts, kernelFacts, staticFacts } from './probe.js';
-import { type Scenario, clauseIds, clausesOn } from './scenario.js';
+import { KernelResults, type ScenarioResult } from './results.js';
+import type { PastKernel } from './resume.js';
+import { type Scenario, clausesOn } from './scenario.js';
 import { type Emit, Session, moduleDirectory } from './session.js';
 
 /** How one kernel's part of a run is to be done. */
@@ -24,6 +30,11 @@ export interface KernelRunOptions {
   readonly profile: Profile;
   /** Extra attempts after an infrastructure failure. */
   readonly retries: number;
+  readonly jobs: Jobs;
+  /** Version of klp, for the fingerprints. */
+  readonly harness: string;
+  /** Of a resumed run: what its earlier parts brought. */
+  readonly past?: PastKernel;
   readonly expectations: Expectations;
   readonly signal: AbortSignal;
   /** The words that repeat a case, without the scenario: `npx klp run --kernel K …`. */
@@ -32,15 +43,10 @@ export interface KernelRunOptions {
   readonly bootDeadline?: number;
 }
 
-/** Result of one scenario on one kernel, for the exit status and the clause verdicts. */
-export interface ScenarioResult extends ScenarioOutcome {
-  readonly expected: boolean;
-}
-
 /**
- * Runs scenarios on one kernel: acquires it, boots it once, and starts each scenario from the pristine guest. What can't
- * be asked of the kernel is n/a with the capability that is missing, known before it boots where configuration or header
- * tell; a kernel that cannot be had or booted turns every scenario into an error.
+ * Runs scenarios on one kernel: acquires it, boots it, and starts each scenario from a pristine guest; several guests work
+ * side by side. What can't be asked of the kernel is n/a with the capability that is missing, known before it boots where
+ * configuration or header tell; a kernel that cannot be had or booted turns every scenario without a result into an error.
  *
  * @returns the results in the order of the scenarios; when the signal was aborted, those there were until then
  */
@@ -50,26 +56,37 @@ export async function runKernel(
   scenarios: readonly Scenario[],
   options: KernelRunOptions,
 ): Promise<readonly ScenarioResult[]> {
-  const run = new KernelRun(name, options);
+  const results = new KernelResults(name, scenarios, options);
+  const run = new KernelRun(name, results, options);
   try {
-    return await run.all(acquire, scenarios);
+    await run.all(acquire);
   } catch (error) {
-    return options.signal.aborted ? run.results(scenarios) : run.failAll(scenarios, error);
+    if (!options.signal.aborted) results.failAll(error);
   }
+  return results.all();
 }
 
 class KernelRun {
-  readonly #results = new Map<string, ScenarioResult>();
-  #bench: Bench | undefined;
+  /** Attempts by scenario: a scenario may change its guest between two. */
+  readonly #attempts = new Map<string, number>();
 
   constructor(
     private readonly name: string,
+    private readonly results: KernelResults,
     private readonly options: KernelRunOptions,
   ) {}
 
-  async all(acquire: () => Promise<AcquiredKernel>, scenarios: readonly Scenario[]): Promise<readonly ScenarioResult[]> {
+  async all(acquire: () => Promise<AcquiredKernel>): Promise<void> {
     const { journal } = this.options;
-    const kernel = await acquire();
+    let kernel: AcquiredKernel;
+    try {
+      kernel = await acquire();
+    } catch (error) {
+      this.results.keepAll();
+      if (this.results.missing().length > 0) throw error;
+      this.progress(`cannot be had now, so what it came to before is not checked: ${failureFrom(error).message}`);
+      return;
+    }
     journal.emit('kernel.acquired', {
       kernel: this.name,
       arch: kernel.arch,
@@ -81,67 +98,91 @@ class KernelRun {
       toolchain: kernel.toolchain.version,
       config: kernel.config,
     });
+    this.results.keep(kernel.fingerprint);
     const known = await staticFacts(kernel);
+    const left = this.results.missing();
     // What the files show to be missing needs no boot; what only a guest can tell is asked later.
-    const askable = scenarios.filter((s) => lacking(s, known.capabilities).every((c) => onlyInGuest.has(c)));
-    for (const s of scenarios) if (!askable.includes(s)) this.notApplicable(s, lacking(s, known.capabilities));
+    const askable = left.filter((s) => lacking(s, known.capabilities).every((c) => onlyInGuest.has(c)));
+    for (const s of left) if (!askable.includes(s)) this.results.notApplicable(s, lacking(s, known.capabilities));
+    if (askable.length === 0) return;
     try {
-      if (askable.length > 0) await this.boot(kernel, known, askable);
+      await this.boot(kernel, known, askable);
     } finally {
-      await this.#bench?.[Symbol.asyncDispose]();
+      await recordDurations(this.name, kernel.arch, this.results.durations).catch((error: unknown) => {
+        this.progress(`how long scenarios took could not be recorded: ${failureFrom(error).message}`);
+      });
     }
-    return this.results(scenarios);
   }
 
   private async boot(kernel: AcquiredKernel, known: StaticFacts, scenarios: readonly Scenario[]): Promise<void> {
     const { journal, signal } = this.options;
-    const bench = await this.liveBench(kernel);
-    const facts = await kernelFacts(kernel, known, bench.guest);
-    const { capabilities } = facts.facts;
-    journal.emit('kernel.booted', {
-      kernel: this.name,
-      accel: bench.accel,
-      qemu: bench.qemu,
-      argv: [...bench.machine.argv],
-      commandLine: bench.commandLine,
-      bootMs: bench.bootMs,
-      restored: bench.restored,
-      capabilities: [...capabilities].sort(),
-    });
-    const askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
-    const modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), this.progress, signal);
-    for (const s of scenarios) {
-      signal.throwIfAborted();
-      if (askable.includes(s)) await this.one(s, () => this.liveBench(kernel), facts, modules);
-      else this.notApplicable(s, lacking(s, capabilities));
+    const bench = await this.startBench(kernel, 1, signal);
+    let facts: KernelFacts;
+    let askable: readonly Scenario[];
+    let modules: ReadonlyMap<string, BuiltModule>;
+    try {
+      facts = await kernelFacts(kernel, known, bench.guest);
+      const { capabilities } = facts.facts;
+      journal.emit('kernel.booted', {
+        kernel: this.name,
+        accel: bench.accel,
+        qemu: bench.qemu,
+        argv: [...bench.machine.argv],
+        commandLine: bench.commandLine,
+        bootMs: bench.bootMs,
+        restored: bench.restored,
+        capabilities: [...capabilities].sort(),
+      });
+      askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
+      for (const s of scenarios) if (!askable.includes(s)) this.results.notApplicable(s, lacking(s, capabilities));
+      modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), this.progress, signal);
+    } catch (error) {
+      await bench[Symbol.asyncDispose]();
+      throw error;
     }
+    const jobs = this.jobs(askable.length, kernel);
+    await workOff<Scenario, Bench>({
+      // One guest takes them as they come: no order would make it faster.
+      items: jobs === 1 ? askable : longestFirst(askable, await readDurations(this.name, kernel.arch)),
+      jobs,
+      first: bench,
+      start: (guest, until) => this.startBench(kernel, guest, until),
+      work: (s, seat) => this.one(s, seat, facts, modules),
+      onLost: (guest, error) => this.progress(`guest ${guest} could not be started; the others go on: ${failureFrom(error).message}`),
+      signal,
+    });
   }
 
-  /** The guest; booted when there is none yet, or none any more. */
-  private async liveBench(kernel: AcquiredKernel): Promise<Bench> {
-    if (this.#bench?.alive) return this.#bench;
-    await this.#bench?.[Symbol.asyncDispose]();
-    const { accel, signal, rdinit, bootDeadline } = this.options;
-    this.#bench = await Bench.start({
+  private jobs(scenarios: number, kernel: AcquiredKernel): number {
+    const { memory } = architectures[kernel.arch].machine;
+    const { jobs, why } = chooseJobs(this.options.jobs, scenarios, memory, hostRoom());
+    if (this.options.jobs !== 1) this.progress(`${jobs === 1 ? '1 guest' : `${jobs} guests side by side`}: ${why}`);
+    return jobs;
+  }
+
+  private startBench(kernel: AcquiredKernel, guest: number, signal: AbortSignal): Promise<Bench> {
+    const { accel, rdinit, bootDeadline } = this.options;
+    return Bench.start({
       kernel,
       accel,
       signal,
-      progress: this.progress,
+      progress: guest === 1 ? this.progress : (text) => this.tell(`${this.name}, guest ${guest}`, text),
       ...(rdinit === undefined ? {} : { rdinit }),
       ...(bootDeadline === undefined ? {} : { bootDeadline }),
     });
-    return this.#bench;
   }
 
-  private readonly progress = (text: string): void => {
-    this.options.journal.emit('progress', { topic: this.name, text });
-  };
+  private readonly progress = (text: string): void => this.tell(this.name, text);
+
+  private tell(topic: string, text: string): void {
+    this.options.journal.emit('progress', { topic, text });
+  }
 
   // ---- one scenario --------------------------------------------------------------------------------------------
 
   private async one(
     s: Scenario,
-    liveBench: () => Promise<Bench>,
+    seat: Seat<Bench>,
     facts: KernelFacts,
     modules: ReadonlyMap<string, BuiltModule>,
   ): Promise<void> {
@@ -149,17 +190,21 @@ class KernelRun {
     const { asked, notAsked } = clausesOn(s, facts.facts.capabilities);
     const begin = performance.now();
     const files = moduleFiles(s, modules);
-    let attempts = 0;
+    let attempts: number;
     let attempt: Attempt;
     let again: boolean;
     do {
-      attempts += 1;
-      journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...asked], attempt: attempts });
-      if (files instanceof Error) {
+      // Before the attempt begins: without a guest there is none, and another worker's may take it over.
+      const bench = files instanceof Error ? undefined : await seat.bench();
+      attempts = (this.#attempts.get(s.id) ?? 0) + 1;
+      this.#attempts.set(s.id, attempts);
+      const head = { kernel: this.name, scenario: s.id, title: s.title, clauses: [...asked], attempt: attempts };
+      journal.emit('scenario.started', { ...head, ...(bench && { guest: seat.number }) });
+      if (files instanceof Error || !bench) {
         attempt = broken(failureFrom(files));
         again = false;
       } else {
-        attempt = await this.attempt(s, asked, await liveBench(), facts, files);
+        attempt = await this.attempt(s, asked, bench, facts, files);
         again = attempt.failure?.kind === 'infrastructure' && attempts <= retries;
       }
       signal.throwIfAborted();
@@ -169,7 +214,7 @@ class KernelRun {
       ...clauseVerdicts(asked, attempt.clauses, attempt.verdict),
       ...[...notAsked].map(([clause, needs]) => ({ clause, verdict: 'n/a' as const, note: lacks([needs]) })),
     ];
-    this.finish(s, { ...attempt, clauses }, performance.now() - begin, attempts, flaky);
+    this.results.finish(s, { ...attempt, clauses }, performance.now() - begin, attempts, flaky);
   }
 
   private async attempt(
@@ -236,90 +281,4 @@ class KernelRun {
     }
     return undeclared;
   }
-
-  // ---- results -------------------------------------------------------------------------------------------------
-
-  private notApplicable(s: Scenario, missing: readonly Capability[]): void {
-    const reason = lacks(missing);
-    const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'n/a' as const, note: reason }));
-    this.start(s);
-    this.finish(s, { verdict: 'n/a', reason, clauses }, 0, 1, false);
-  }
-
-  private start(s: Scenario): void {
-    const { journal } = this.options;
-    journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...clauseIds(s)], attempt: 1 });
-  }
-
-  /** The kernel cannot be had, booted or kept: what has no result yet is an error. */
-  failAll(scenarios: readonly Scenario[], error: unknown): readonly ScenarioResult[] {
-    const failure = failureFrom(error);
-    this.options.journal.emit('kernel.failed', { kernel: this.name, failure });
-    for (const s of scenarios) {
-      if (this.#results.has(s.id)) continue;
-      const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'error' as const }));
-      this.start(s);
-      const reason = `kernel ${this.name} could not be used: ${failure.message}`;
-      this.finish(s, { verdict: 'error', reason, failure: { kind: failure.kind, message: failure.message }, clauses }, 0, 1, false);
-    }
-    return this.results(scenarios);
-  }
-
-  private finish(s: Scenario, attempt: Attempt, durationMs: number, attempts: number, flaky: boolean): void {
-    const { journal, expectations, repeat } = this.options;
-    const outcome: ScenarioOutcome = {
-      kernel: this.name,
-      scenario: s.id,
-      verdict: attempt.verdict,
-      clauses: attempt.clauses,
-      failure: attempt.failure?.kind,
-    };
-    const expected = expectations.reason(outcome);
-    this.#results.set(s.id, { ...outcome, expected: expected !== undefined });
-    journal.emit('scenario.finished', {
-      kernel: this.name,
-      scenario: s.id,
-      verdict: attempt.verdict,
-      durationMs: Math.round(durationMs),
-      attempts,
-      flaky,
-      repeat: repeat(s.id),
-      ...(attempt.reason === undefined ? {} : { reason: attempt.reason }),
-      ...(attempt.failure === undefined ? {} : { failure: attempt.failure }),
-      ...(attempt.log === undefined ? {} : { log: [...attempt.log] }),
-      ...(expected === undefined ? {} : { expected }),
-    });
-  }
-
-  results(scenarios: readonly Scenario[]): readonly ScenarioResult[] {
-    return scenarios.flatMap((s) => this.#results.get(s.id) ?? []);
-  }
-}
-
-/** Capabilities that neither configuration nor header show. */
-const onlyInGuest: ReadonlySet<Capability> = new Set([
-  'sysfs-signal',
-  'sysfs-force',
-  'sysfs-replace',
-  'sysfs-stack-order',
-  'sysfs-patched',
-]);
-
-function lacks(missing: readonly Capability[]): string {
-  return `the kernel lacks: ${missing.map((c) => `${c} (${capabilityTexts[c]})`).join('; ')}`;
-}
-
-function lacking(s: Scenario, capabilities: ReadonlySet<Capability>): readonly Capability[] {
-  return s.needs.filter((c) => !capabilities.has(c));
-}
-
-/** A scenario's modules as files, or why one of them could not be built. */
-function moduleFiles(s: Scenario, modules: ReadonlyMap<string, BuiltModule>): readonly FileToPush[] | InfrastructureError {
-  const files: FileToPush[] = [];
-  for (const m of s.modules) {
-    const built = modules.get(moduleKey(m)) ?? { error: new InfrastructureError(`module ${m.name} was not built`) };
-    if ('error' in built) return built.error;
-    files.push({ name: `${m.name}.ko`, file: built.file });
-  }
-  return files;
 }

@@ -3,13 +3,19 @@ import { mkdir, rename, symlink, rm } from 'node:fs/promises';
 import { cpus, totalmem, release as hostRelease, type } from 'node:os';
 import { join } from 'node:path';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
-import { ExitStatus, UsageError, messageOf } from '../errors.js';
-import { catalogueVersion, clause as clauseOf } from '../model/catalogue/index.js';
-import { type Profile, type Verdict, exitStatus, verdicts, worst } from '../model/verdict.js';
+import { ExitStatus, InfrastructureError, UsageError, messageOf } from '../errors.js';
+import type { Payload } from '../events/schema.js';
+import { catalogueVersion } from '../model/catalogue/index.js';
+import { type Profile, type Verdict, exitStatus, verdicts } from '../model/verdict.js';
 import type { AccelChoice } from '../vm/accel.js';
+import { judgeClauses } from './clauses.js';
 import { type Expectation, Expectations } from './expectations.js';
-import { Journal, type Output } from './journal.js';
-import { type KernelRunOptions, type ScenarioResult, runKernel } from './kernel-run.js';
+import type { Jobs } from './jobs.js';
+import { Journal, type Output, syncFolder } from './journal.js';
+import { type KernelRunOptions, runKernel } from './kernel-run.js';
+import type { ScenarioResult } from './results.js';
+import { type PastRun, pastKernel } from './resume.js';
+import { claim } from './run-claim.js';
 import { type Scenario, clauseIds } from './scenario.js';
 
 /** A kernel that is to be judged. */
@@ -29,9 +35,13 @@ export interface RunOptions {
   readonly profile: Profile;
   readonly strict: boolean;
   readonly retries: number;
+  /** Guests side by side on one kernel. */
+  readonly jobs: Jobs;
   readonly expectations: readonly Expectation[];
   /** Folder of all results; the run's own is made inside. */
   readonly output: string;
+  /** The run to go on with, in its own folder and journal; kernels and scenarios are those chosen then. */
+  readonly past?: PastRun;
   /** The reporters and where their text goes, given the run's own folder. */
   readonly outputs: (directory: string) => readonly Output[];
   readonly harness: string;
@@ -50,54 +60,63 @@ export interface RunSummary {
 
 /**
  * A whole run: every scenario on every kernel, one kernel after the other, into a folder of its own below `output`, with
- * `latest` pointing to it. Aborting the signal ends it with status 130 and a journal that is whole; clauses of a kernel
- * that was not done are not judged.
+ * `latest` pointing to it; or the rest of a run that had not finished. Aborting the signal ends it with status 130 and a
+ * journal that is whole; clauses of a kernel that was not done are not judged.
  *
- * @throws UsageError when `output` can't be written to
+ * @throws UsageError when `output` can't be written to; InfrastructureError when the disk is full: then the guests are gone,
+ *   the journal ends with its last whole line, and the run can be gone on with
  */
 export async function run(options: RunOptions): Promise<RunSummary> {
+  const { past } = options;
+  if (past) return inFolder(options, past.directory, past.run);
   const id = runId(new Date());
   const directory = join(options.output, id);
   await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
-    throw new UsageError(`can't put results into ${options.output}: ${messageOf(cause)}`, {
-      hint: 'choose another place with --output',
-      cause,
-    });
+    const message = `can't put results into ${options.output}: ${messageOf(cause)}`;
+    const more = { hint: 'choose another place with --output', cause };
+    throw isFull(cause) ? new InfrastructureError(message, more) : new UsageError(message, more);
   });
-  const journal = new Journal(join(directory, 'journal.ndjson'), id, { outputs: options.outputs(directory) });
+  syncFolder(options.output);
+  const release = await claim(directory);
+  try {
+    return await inFolder(options, directory, id);
+  } finally {
+    await release();
+  }
+}
+
+async function inFolder(options: RunOptions, directory: string, id: string): Promise<RunSummary> {
+  const { past } = options;
+  const broken = new AbortController();
+  const journal = new Journal(join(directory, 'journal.ndjson'), id, {
+    outputs: options.outputs(directory),
+    // Nothing that goes on from here could be written down: the guests are ended.
+    onBroken: (error) => broken.abort(error),
+    ...(past && { past: past.journal }),
+  });
+  const signal = AbortSignal.any([options.signal, broken.signal]);
   const ticking = setInterval(() => journal.tick(), 1000);
-  const begin = performance.now();
   const results: ScenarioResult[] = [];
   const judged: Verdict[] = [];
   const today = new Date().toISOString().slice(0, 10);
   const expectations = new Expectations(options.expectations, today);
   try {
-    await pointLatest(options.output, id);
-    journal.emit('run.started', {
-      harness: options.harness,
-      catalogue: catalogueVersion,
-      command: [...options.command],
-      profile: options.profile,
-      strict: options.strict,
-      host: {
-        system: `${type()} ${hostRelease()}`,
-        cpus: cpus().length,
-        memoryMiB: Math.round(totalmem() / 2 ** 20),
-        node: process.version,
-      },
-      kernels: options.kernels.map((k) => k.name),
-      scenarios: options.scenarios.map((s) => ({ id: s.id, title: s.title, clauses: [...clauseIds(s)] })),
-    });
+    begin(options, journal);
+    if (!past) await pointLatest(options.output, id);
     for (const kernel of options.kernels) {
-      if (options.signal.aborted) break;
+      if (signal.aborted) break;
+      const earlier = past && pastKernel(past.journal.events, kernel.name);
       const kernelOptions: KernelRunOptions = {
         journal,
         accel: options.accel,
         profile: options.profile,
         retries: options.retries,
+        jobs: options.jobs,
+        harness: options.harness,
         expectations,
-        signal: options.signal,
+        signal,
         repeat: (scenario) => `npx klp run ${options.scenarioWords(scenario)} ${kernel.words}`,
+        ...(earlier === undefined ? {} : { past: earlier }),
         ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
         ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
       };
@@ -105,14 +124,16 @@ export async function run(options: RunOptions): Promise<RunSummary> {
         kernel.acquire((text) => void journal.emit('progress', { topic: kernel.name, text }));
       const own = await runKernel(kernel.name, acquire, options.scenarios, kernelOptions);
       results.push(...own);
-      if (own.length === options.scenarios.length) judged.push(...judgeClauses(journal, kernel.name, own));
+      if (journal.broken) break;
+      if (own.length === options.scenarios.length) judged.push(...judgeClauses(journal, kernel.name, own, earlier));
     }
+    if (journal.broken) throw journal.broken;
     const interrupted = options.signal.aborted;
     const exit = interrupted ? ExitStatus.interrupted : exitStatus(results, options.strict);
     journal.emit('run.finished', {
       exit,
       interrupted,
-      durationMs: Math.round(performance.now() - begin),
+      durationMs: Math.round(journal.elapsed),
       counts: count(results.map((r) => r.verdict)),
       clauses: count(judged),
       expected: results.filter((r) => r.expected).length,
@@ -123,6 +144,38 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     clearInterval(ticking);
     journal.close();
   }
+}
+
+/** The first event of the run, or of its resumed part. */
+function begin(options: RunOptions, journal: Journal): void {
+  const same: Payload<'run.resumed'> = {
+    harness: options.harness,
+    catalogue: catalogueVersion,
+    command: [...options.command],
+    host: {
+      system: `${type()} ${hostRelease()}`,
+      cpus: cpus().length,
+      memoryMiB: Math.round(totalmem() / 2 ** 20),
+      node: process.version,
+    },
+    jobs: options.jobs,
+  };
+  if (options.past) journal.emit('run.resumed', same);
+  else {
+    journal.emit('run.started', {
+      ...same,
+      profile: options.profile,
+      strict: options.strict,
+      kernels: options.kernels.map((k) => k.name),
+      scenarios: options.scenarios.map((s) => ({ id: s.id, title: s.title, clauses: [...clauseIds(s)] })),
+      cwd: process.cwd(),
+    });
+  }
+}
+
+/** Whether something failed for want of space: that is the host's, and no wrong word. */
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** `20261122-154500-1a2b`: sorts by time, and two runs of one second differ. */
@@ -137,35 +190,6 @@ async function pointLatest(output: string, id: string): Promise<void> {
   await symlink(id, temporary)
     .then(() => rename(temporary, join(output, 'latest')))
     .catch(() => rm(temporary, { force: true }));
-}
-
-interface ClauseResult {
-  readonly clause: string;
-  readonly verdict: Verdict;
-  readonly scenarios: readonly string[];
-  /** Of a scenario that gave the verdict. */
-  readonly note?: string | undefined;
-}
-
-/** Over several scenarios a clause takes the worst. */
-function clauseResults(results: readonly ScenarioResult[]): readonly ClauseResult[] {
-  const parts = results.flatMap((r) => r.clauses.map((c) => ({ ...c, scenario: r.scenario })));
-  return [...new Set(parts.map((p) => p.clause))].map((clause) => {
-    const own = parts.filter((p) => p.clause === clause);
-    const verdict = worst(own.map((p) => p.verdict));
-    const note = own.find((p) => p.verdict === verdict)?.note;
-    return { clause, verdict, scenarios: [...new Set(own.map((p) => p.scenario))], note };
-  });
-}
-
-function judgeClauses(journal: Journal, kernel: string, results: readonly ScenarioResult[]): readonly Verdict[] {
-  const judged = clauseResults(results);
-  for (const { clause, verdict, scenarios, note: own } of judged) {
-    const { statement, deviation } = clauseOf(clause);
-    const note = verdict === 'deviates' ? deviation?.note : own;
-    journal.emit('clause.judged', { kernel, clause, statement, verdict, scenarios: [...scenarios], ...(note === undefined ? {} : { note }) });
-  }
-  return judged.map((c) => c.verdict);
 }
 
 function count(all: readonly Verdict[]): Record<Verdict, number> {
