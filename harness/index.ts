@@ -16,6 +16,7 @@ export {
 export {
   gateOf,
   livepatch,
+  plain,
   target,
   vmlinux,
   type FaultId,
@@ -23,6 +24,7 @@ export {
   type LivepatchDescription,
   type ModuleDescription,
   type PatchedObject,
+  type PlainDescription,
   type ReplacedFunction,
   type TargetDescription,
   type UsedSymbol,

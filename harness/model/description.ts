@@ -4,7 +4,7 @@
  * What a module is, as data. The same description is turned into C by `harness/modules` and interpreted by the model,
  * so the two can't disagree about what was asked of the kernel.
  */
-export type ModuleDescription = LivepatchDescription | TargetDescription;
+export type ModuleDescription = LivepatchDescription | TargetDescription | PlainDescription;
 
 /** The object that stands for the kernel itself: `klp_object.name == NULL`. */
 export const vmlinux = 'vmlinux';
@@ -55,6 +55,17 @@ export interface TargetDescription {
   readonly name: string;
 }
 
+/**
+ * A module of the scenario's own C: the model knows that it loads and is there, and nothing of what it does. No livepatch
+ * of a scenario may name it.
+ */
+export interface PlainDescription {
+  readonly kind: 'plain';
+  readonly name: string;
+  /** The whole file, with its licence. */
+  readonly source: string;
+}
+
 /** Every function of a target module that a patch may replace and /proc/<name> calls. */
 export const targetFunctions = ['alpha', 'beta'] as const;
 export type TargetFunction = (typeof targetFunctions)[number];
@@ -90,6 +101,11 @@ export function target(name: string): TargetDescription & Readonly<Record<Target
     alpha: { object: name, name: `${name}_alpha` },
     beta: { object: name, name: `${name}_beta` },
   };
+}
+
+/** A module of the scenario's own C. */
+export function plain(name: string, source: string): PlainDescription {
+  return { kind: 'plain', name, source };
 }
 
 /** `object:function`, for messages and keys. */

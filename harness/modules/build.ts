@@ -94,6 +94,7 @@ export function moduleKey(description: ModuleDescription): string {
 
 async function sourceOf(description: ModuleDescription, dialect: Dialect): Promise<string> {
   if (description.kind === 'livepatch') return livepatchSource(description, dialect);
+  if (description.kind === 'plain') return description.source;
   const template = await readFile(packagePath('harness/modules/c/target.c'), 'utf8');
   const [licence = '', ...rest] = template.split('\n');
   return [licence, `#define TARGET ${description.name}`, ...rest].join('\n');
@@ -134,7 +135,7 @@ async function finish(facts: BuildFacts, description: ModuleDescription, file: s
     checkTarget(object, description.name);
     return file;
   }
-  if (facts.dialect === 'marked') return file;
+  if (description.kind === 'plain' || facts.dialect === 'marked') return file;
   // A target module's names are unique in it; it is not in the symbol table of a pristine guest.
   const sympos = (u: UsedSymbol): number => (u.object === vmlinux ? symposOf(facts.kallsyms, u.object, u.name) : 0);
   const targets = new Map(description.uses.map((u) => [u.name, { object: u.object, sympos: sympos(u) }]));

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { klpSections, klpSymbols, modinfo, readObject } from '../../harness/elf/index.js';
-import { gateOf, livepatch, target } from '../../harness/model/description.js';
+import { gateOf, livepatch, plain, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import { ModuleBuildError, kbuild } from '../../harness/modules/kbuild.js';
 import { livepatchSource } from '../../harness/modules/source.js';
@@ -40,7 +40,8 @@ void t.test('modules built for a stock kernel', async (t) => {
   const gated = livepatch('klp_gated', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
   const misnamed = livepatch('klp_misnamed', { vmlinux: ['cmdline_proc_show'] }, { uses, fault: 'EF-09' });
   const unmarked = livepatch('klp_unmarked', { vmlinux: ['cmdline_proc_show'] }, { fault: 'EF-01' });
-  const built = await buildModules(facts, [lib, relocated, gated, misnamed, unmarked], quiet);
+  const own = plain('klp_own', '#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("as written");\n');
+  const built = await buildModules(facts, [lib, relocated, gated, misnamed, unmarked, own], quiet);
   const object = async (m: Parameters<typeof moduleKey>[0]): Promise<ReturnType<typeof readObject>> => {
     const module = built.get(moduleKey(m));
     if (!module || 'error' in module) throw module?.error ?? new Error(`${m.name} is missing`);
@@ -54,6 +55,8 @@ void t.test('modules built for a stock kernel', async (t) => {
   t.ok(klpSections(await object(gated)).every((s) => s.parsed?.object === 'klp_target'), 'sections of a module object');
   t.ok(klpSections(await object(misnamed)).some((s) => s.parsed === undefined), 'the fault is in');
   t.equal(modinfo(await object(unmarked), 'livepatch'), undefined);
+
+  t.equal(modinfo(await object(own), 'description'), 'as written');
 
   const begin = { compiled: false };
   await buildModules(facts, [lib, relocated], () => (begin.compiled = true));
