@@ -20,6 +20,8 @@ const failure = z.object({
   hint: z.string().optional(),
   /** Lines worth showing: the compiler's, the console's. */
   details: z.array(z.string()).optional(),
+  /** One line `CPU <n>: …` for each, then QEMU's dump of all registers. */
+  registers: z.array(z.string()).optional(),
 });
 export type Failure = z.infer<typeof failure>;
 
@@ -116,7 +118,14 @@ const payloads = {
     verdict,
     note: z.string().optional(),
   }),
-  splat: z.object({ ...inScenario, kind: z.string(), lines: z.array(z.string()), declared: z.boolean() }),
+  splat: z.object({
+    ...inScenario,
+    kind: z.string(),
+    lines: z.array(z.string()),
+    declared: z.boolean(),
+    /** What was under way when its first line came. */
+    during: z.string().optional(),
+  }),
   'scenario.finished': z.object({
     ...inScenario,
     verdict,

@@ -34,17 +34,27 @@ function judgementLines(judgement: Judgement, paint: Paint): string[] {
   ];
 }
 
+/** The lines that sum up; the whole dump is in the journal. */
+function registerLines(registers: readonly string[]): string[] {
+  return registers.filter((line) => /^CPU \d+: /.test(line)).map(barred);
+}
+
 /** Kind, message, the operation it happened in, details and what to do about it. */
 export function failureLines(failure: Failure, paint: Paint): string[] {
   const during = failure.during === undefined ? '' : ` during ${clean(failure.during)}`;
   const [first = '', ...rest] = cleanLines(failure.message);
-  const details = failure.details ?? [];
+  const all = failure.details ?? [];
+  // QEMU's command line is what a person tries next, however long the rest is.
+  const command = all.filter((line) => line.startsWith('command: '));
+  const details = all.filter((line) => !line.startsWith('command: '));
   const more = details.length - detailsShown;
   return [
     `  ${paint('red', failure.kind)}${during}: ${first}`,
     ...rest.map((line) => `    ${line}`),
+    ...registerLines(failure.registers ?? []),
     ...details.slice(0, detailsShown).map(barred),
     ...(more > 0 ? [`    … and ${more} more in the journal`] : []),
+    ...command.map((line) => `    | ${clean(line, 4000)}`),
     ...(failure.hint === undefined
       ? []
       : cleanLines(failure.hint).map((line, i) => `    ${i === 0 ? 'hint: ' : '      '}${line}`)),
@@ -66,7 +76,8 @@ export function explain(result: ScenarioResult, operations: readonly string[], p
   }
   if (result.failure) lines.push(...failureLines(result.failure, paint));
   for (const splat of result.splats.filter((s) => !s.declared)) {
-    lines.push(`  ${paint('red', clean(splat.kind))} that the scenario does not declare:`);
+    const during = splat.during === undefined ? '' : ` during ${clean(splat.during)},`;
+    lines.push(`  ${paint('red', clean(splat.kind))}${during} that the scenario does not declare:`);
     lines.push(...splat.lines.slice(0, splatLinesShown).map(barred));
     if (splat.lines.length > splatLinesShown) lines.push(`    | … ${splat.lines.length} lines`);
   }

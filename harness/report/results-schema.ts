@@ -21,6 +21,7 @@ const failure = z.object({
   during: z.string().optional(),
   hint: z.string().optional(),
   details: z.array(z.string()).optional(),
+  registers: z.array(z.string()).optional(),
 });
 const byVerdict = z.record(verdict, z.number().int().nonnegative());
 
@@ -52,7 +53,9 @@ const scenario = z.object({
   /** Of the last attempt, like witnesses and splats. */
   judgements: z.array(judgement),
   witnesses: z.array(z.object({ situation: z.string(), proof: z.array(z.string()), span: span.optional() })),
-  splats: z.array(z.object({ kind: z.string(), lines: z.array(z.string()), declared: z.boolean() })),
+  splats: z.array(
+    z.object({ kind: z.string(), lines: z.array(z.string()), declared: z.boolean(), during: z.string().optional() }),
+  ),
 });
 
 const kernel = z.object({

@@ -7,12 +7,15 @@ import type { Profile } from '../model/verdict.js';
 import { type BuiltModule, buildModules } from '../modules/build.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
+import { ConnectionLostError } from '../guest/errors.js';
 import { within } from '../vm/within.js';
-import { type Attempt, broken, explain, failureFrom, failureOf, judge } from './attempt.js';
+import { type Attempt, broken, explain, judge } from './attempt.js';
 import { Bench } from './bench.js';
 import { longestFirst, readDurations, recordDurations } from './durations.js';
+import { kernelLog } from './evidence.js';
 import { clauseVerdicts } from './expectations.js';
 import type { Expectations } from './expectations.js';
+import { failureFrom, failureOf } from './failures.js';
 import { type Jobs, chooseJobs, hostRoom } from './jobs.js';
 import type { Journal } from './journal.js';
 import { lacking, lacks, moduleFiles, onlyInGuest } from './needs.js';
@@ -234,6 +237,7 @@ class KernelRun {
     let problem: Attempt | undefined;
     let began = false;
     let logStart = 0n;
+    const begin = performance.now();
     try {
       session.doing = 'restoring the pristine guest';
       await bench.reset();
@@ -244,20 +248,20 @@ class KernelRun {
       const patience = (s.seconds ?? 120) * 1000 * bench.machine.slowdown;
       began = true;
       try {
-        await within(s.run(session.context), patience, `scenario ${s.id} to end`);
+        await within(Promise.race([s.run(session.context), guestHeld(bench)]), patience, `scenario ${s.id} to end`);
       } finally {
         session.end();
       }
     } catch (error) {
       this.options.signal.throwIfAborted();
-      problem = began ? await explain(error, session, bench) : await this.unprepared(error, session.doing, bench);
+      const undeclared = (): readonly ConsoleReport[] => bench.reportsSince(reports).filter((r) => !isDeclared(s, r));
+      problem = began
+        ? await explain(error, session, bench, undeclared)
+        : await this.unprepared(error, session.doing, bench);
     }
-    const log = await bench.guest
-      .log(logStart)
-      .then(({ records }) => records.slice(-80).map((r) => `[${(Number(r.microseconds) / 1e6).toFixed(6)}] ${r.text}`))
-      .catch(() => bench.machine.console.tail(80));
-    const splats = this.splats(s, bench.reportsSince(reports));
-    const attempt = problem ?? judge(session, asked, splats);
+    const log = await kernelLog(bench, logStart, begin);
+    const splats = this.splats(s, session, bench.reportsSince(reports));
+    const attempt = problem ?? judge(session, asked, splats, bench.machine.commandLine);
     return { ...attempt, clauses: session.judgements, ...(attempt.verdict === 'pass' ? {} : { log }) };
   }
 
@@ -271,14 +275,29 @@ class KernelRun {
     return broken({ ...failure, kind: failure.kind === 'connection lost' ? 'infrastructure' : failure.kind, during });
   }
 
-  private splats(s: Scenario, reports: readonly ConsoleReport[]): readonly string[] {
-    const undeclared: string[] = [];
+  /** @returns those that the scenario does not declare */
+  private splats(s: Scenario, session: Session, reports: readonly ConsoleReport[]): readonly ConsoleReport[] {
     for (const report of reports) {
-      const declared = (s.splats ?? []).some((pattern) => pattern.test(report.title));
-      const lines = report.lines.map((l) => l.text);
-      this.options.journal.emit('splat', { kernel: this.name, scenario: s.id, kind: report.kind, lines, declared });
-      if (!declared) undeclared.push(report.title);
+      const during = session.activity.at(report.at)?.what;
+      this.options.journal.emit('splat', {
+        kernel: this.name,
+        scenario: s.id,
+        kind: report.kind,
+        lines: report.lines.map((l) => l.text),
+        declared: isDeclared(s, report),
+        ...(during === undefined ? {} : { during }),
+      });
     }
-    return undeclared;
+    return reports.filter((r) => !isDeclared(s, r));
   }
+}
+
+function isDeclared(s: Scenario, report: ConsoleReport): boolean {
+  return (s.splats ?? []).some((pattern) => pattern.test(report.title));
+}
+
+/** Rejected when the guest has ended and QEMU holds it: no connection breaks then. Else never settled. */
+async function guestHeld(bench: Bench): Promise<never> {
+  await bench.machine.held;
+  throw new ConnectionLostError('the guest has ended');
 }

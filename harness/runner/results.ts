@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { Capability } from '../model/capabilities.js';
-import { type Attempt, failureFrom } from './attempt.js';
+import type { Attempt } from './attempt.js';
+import { failureFrom } from './failures.js';
 import type { Expectations, ScenarioOutcome } from './expectations.js';
 import { scenarioFingerprint } from './fingerprint.js';
 import type { Journal } from './journal.js';

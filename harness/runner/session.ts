@@ -9,6 +9,7 @@ import type { Operation } from '../model/operations.js';
 import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
 import { type Body, holders, original, reachableBodies, references } from '../model/state.js';
 import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
+import { Activity, narrated } from './activity.js';
 import type { Observe, ParkOptions, ScenarioContext, Sleeper } from './scenario.js';
 
 /** Where a scenario's modules lie in the guest. */
@@ -39,8 +40,8 @@ export type SessionEvent = Extract<EventType, 'operation' | 'observation' | 'wit
  * what is seen.
  */
 export class Session {
-  /** What is being done, for failures that come out of the blue. */
-  doing = 'nothing yet';
+  /** What was done and when, for failures that come out of the blue. */
+  readonly activity = new Activity();
   readonly judgements: Judgement[] = [];
   readonly context: ScenarioContext;
   private readonly guest: Guest;
@@ -68,7 +69,7 @@ export class Session {
       ftrace: (f) => this.ftrace(f),
     };
     this.context = {
-      guest: this.guest,
+      guest: narrated(this.guest, this.activity),
       model,
       observe,
       load: (module) => this.load(module),
@@ -78,6 +79,14 @@ export class Session {
       disable: (patch) => this.write(patch, '0'),
       park: (f, options) => this.park(f, options),
     };
+  }
+
+  get doing(): string {
+    return this.activity.current.what;
+  }
+
+  set doing(what: string) {
+    this.activity.step(what);
   }
 
   /**

@@ -26,6 +26,8 @@ export interface Hardware {
   readonly aio?: 'threads' | 'io_uring';
   /** Do not run until told to: the guest's state will be loaded. */
   readonly paused?: boolean;
+  /** Where a debugger reaches the guest: path of a unix socket that QEMU makes. The guest itself is the same with or without. */
+  readonly gdb?: string;
 }
 
 /** Descriptors QEMU inherits. */
@@ -93,7 +95,15 @@ export function qemuArguments(hardware: Hardware): string[] {
         `,file.auto-read-only=off,file.aio=${hardware.aio ?? 'threads'}`,
     ],
     ...(hardware.paused === true ? ['-S'] : []),
+    // Last, and no TCP port: whoever reaches the stub owns the guest and its memory.
+    ...(hardware.gdb === undefined ? [] : gdbStub(hardware.gdb)),
   ];
+}
+
+function gdbStub(path: string): string[] {
+  // A comma in a value is doubled.
+  const socket = `socket,id=gdb,path=${path.replaceAll(',', ',,')},server=on,wait=off`;
+  return ['-chardev', socket, '-gdb', 'chardev:gdb'];
 }
 
 /** A command line as a person would type it. */

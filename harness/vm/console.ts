@@ -24,6 +24,8 @@ export interface ConsoleReport {
 
 interface ConsoleEvents {
   line: [ConsoleLine];
+  /** A report begins, or turns out worse than it began; its text is still to come. */
+  complaint: [ReportKind];
   /** A report is complete. */
   report: [ConsoleReport];
   /** `klp-guest: …` by `images/init/init.sh`: `ready`, `failed: …`, `note: …`. */
@@ -122,6 +124,7 @@ export class Console {
     if (kind !== undefined && (this.open.title === undefined || severity(kind) > severity(this.open.kind))) {
       this.open.kind = kind;
       this.open.title = message;
+      this.emitter.emit('complaint', kind);
     }
     clearTimeout(this.timer);
     if (/^(---\[ end |Rebooting in )/.test(message) || this.open.lines.length >= longestReport) this.closeReport();

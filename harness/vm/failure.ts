@@ -57,21 +57,23 @@ export function failureOf(report: ConsoleReport): FailureKind {
   }
 }
 
+/** The first of the worst. */
+export function worstReport(reports: readonly ConsoleReport[]): ConsoleReport | undefined {
+  return reports.reduce<ConsoleReport | undefined>((a, b) => (a && severity(a.kind) >= severity(b.kind) ? a : b), undefined);
+}
+
 /**
  * What is to be said of a guest that no longer answers: the worst the console reported, else how QEMU ended. A warning
  * alone takes no guest down, and one that reset itself without a word is no fault of the host's.
  */
 export function whatBecame(
   reports: readonly ConsoleReport[],
-  exit: MachineExit | undefined,
+  exit: MachineExit | 'held' | undefined,
 ): { kind: FailureKind; message: string } {
-  const deadly = reports.filter((report) => report.kind !== 'warning');
-  const worst = deadly.reduce<ConsoleReport | undefined>(
-    (a, b) => (a && severity(a.kind) >= severity(b.kind) ? a : b),
-    undefined,
-  );
-  if (worst) return { kind: failureOf(worst), message: `the guest is gone: ${worst.title}` };
+  const worst = worstReport(reports.filter((report) => report.kind !== 'warning'));
+  if (worst) return { kind: failureOf(worst), message: `${exit ? 'the guest is gone: ' : ''}${worst.title}` };
   if (!exit) return { kind: 'connection lost', message: 'the guest no longer answers, and its console does not say why' };
+  if (exit === 'held') return { kind: 'connection lost', message: 'the guest has ended, and its console does not say why' };
   const byItself = exit.reason === 'reset' || exit.reason === 'powered off';
   return { kind: byItself ? 'connection lost' : 'infrastructure', message: `the guest is gone: ${describeExit(exit)}` };
 }

@@ -12,6 +12,7 @@ import { Port } from './port.js';
 import { findProgram, tiedToUs } from './qemu.js';
 import { Qmp } from './qmp.js';
 import { copyStates, openStates, roomForStates, type SavedStates } from './states.js';
+import { type RegisterDump, readRegisters } from './registers.js';
 import { within } from './within.js';
 
 export interface MachineOptions extends Omit<Hardware, 'paused'> {
@@ -21,6 +22,8 @@ export interface MachineOptions extends Omit<Hardware, 'paused'> {
   readonly restore?: { readonly states: SavedStates; readonly snapshot: string };
   /** Aborting kills QEMU, at any time. */
   readonly signal?: AbortSignal;
+  /** Once ready, a guest that ends (a panic does so after a second) is held as it is instead of ending QEMU. */
+  readonly holdDead?: boolean;
   /** Called before the first line of the console can come: listen to its emitter here. */
   readonly onConsole?: (console: Console) => void;
 }
@@ -34,6 +37,8 @@ export class Machine {
   readonly console = new Console();
   /** Settled when QEMU is gone, for whatever reason; never rejected. */
   readonly exited: Promise<MachineExit>;
+  /** Settled when the guest has ended and QEMU holds it (`holdDead`); else never. */
+  readonly held: Promise<void>;
   /** Every report of the console so far. */
   readonly reports: ConsoleReport[] = [];
   private readonly child: ChildProcess;
@@ -43,6 +48,8 @@ export class Machine {
   private port = 0;
   private exit: MachineExit | undefined;
   private shutdown: string | undefined;
+  private hold: () => void = () => undefined;
+  private atPanic: Promise<RegisterDump | undefined> | undefined;
   /** How many reports there were when the guest was last restored. */
   private restoredAt = 0;
   private stopping = false;
@@ -58,6 +65,11 @@ export class Machine {
     this.scale = accel === 'tcg' ? arch.tcgSlowdown : 1;
     const { command, args } = tiedToUs(qemu, this.argv.slice(1));
     this.console.emitter.on('report', (report) => this.reports.push(report));
+    // A second later there may be no QEMU to ask.
+    this.console.emitter.on('complaint', (kind) => {
+      if (kind === 'panic' && this.control) this.atPanic ??= readRegisters(this.control);
+    });
+    this.held = new Promise((resolve) => (this.hold = resolve));
     options.onConsole?.(this.console);
     this.child = spawn(command, args, {
       env: scrubbedEnvironment(),
@@ -122,6 +134,26 @@ export class Machine {
   get qmp(): Qmp {
     if (this.control) return this.control;
     throw this.failure('infrastructure', 'QEMU was never reached');
+  }
+
+  /** Whether QEMU has ended, or holds a guest that has. */
+  get dead(): boolean {
+    return this.exit !== undefined || this.isHeld;
+  }
+
+  /** How QEMU ended; undefined as long as it runs. */
+  get ended(): MachineExit | undefined {
+    return this.exit;
+  }
+
+  /** Where a debugger reaches the guest. */
+  get gdb(): string | undefined {
+    return this.options.gdb;
+  }
+
+  /** The registers when the console began to tell of a panic, if it did and QEMU answered. */
+  get panicRegisters(): Promise<RegisterDump | undefined> {
+    return this.atPanic ?? Promise.resolve(undefined);
   }
 
   /** The factor on guest deadlines: 1 with an accelerator. */
@@ -194,7 +226,7 @@ export class Machine {
     const deadline = performance.now() + milliseconds;
     let seen = this.console.mark();
     let stillSince = performance.now();
-    while (!this.exit && performance.now() < deadline) {
+    while (!this.dead && performance.now() < deadline) {
       await sleep(100);
       if (this.console.mark() !== seen) {
         seen = this.console.mark();
@@ -203,7 +235,8 @@ export class Machine {
       if (this.reports.length > mark && performance.now() - stillSince > 1000) break;
     }
     this.console.settle();
-    const { kind, message } = whatBecame(this.reports.slice(this.restoredAt), this.exit);
+    const end = this.isHeld ? 'held' : this.exit;
+    const { kind, message } = whatBecame(this.reports.slice(this.restoredAt), end);
     return this.failure(kind, message);
   }
 
@@ -236,7 +269,9 @@ export class Machine {
       throw this.failure('infrastructure', this.exit ? describeExit(this.exit) : messageOf(error), error);
     }
     this.control.emitter.on('event', ({ event, data }) => {
-      if (event === 'SHUTDOWN') this.shutdown = String(data.reason);
+      if (event !== 'SHUTDOWN') return;
+      this.shutdown = String(data.reason);
+      if (this.isHeld) this.hold();
     });
     this.port = sshPortOf(await this.control.human('info usernet'));
     const { restore } = this.options;
@@ -245,6 +280,13 @@ export class Machine {
     } else {
       await this.awaitReady(ready);
     }
+    // Not before: a guest that ends while it boots is known by QEMU's end.
+    if (this.options.holdDead === true) await this.control.execute('set-action', { shutdown: 'pause' });
+  }
+
+  private get isHeld(): boolean {
+    const byItself = this.shutdown === 'guest-reset' || this.shutdown === 'guest-shutdown';
+    return this.options.holdDead === true && !this.exit && byItself;
   }
 
   private async awaitReady(ready: Promise<void>): Promise<void> {

@@ -59,6 +59,15 @@ void t.test('what may be chosen', (t) => {
   t.end();
 });
 
+void t.test("a debugger's stub is a socket in the file system, after everything else", (t) => {
+  const without = qemuArguments(x86);
+  t.strictSame(qemuArguments({ ...x86, gdb: '/tmp/a,b/gdb' }), [
+    ...without,
+    ...['-chardev', 'socket,id=gdb,path=/tmp/a,,b/gdb,server=on,wait=off', '-gdb', 'chardev:gdb'],
+  ]);
+  t.end();
+});
+
 void t.test('a command line can be pasted into a shell', (t) => {
   t.equal(shellQuoted(['qemu', '-append', "a b='c'", '-m', '512', '']), `qemu -append 'a b='\\''c'\\''' -m 512 ''`);
   t.end();

@@ -7,12 +7,13 @@ import type { ReportKind } from '../../harness/vm/splats.js';
 const report = (kind: ReportKind): ConsoleReport => ({ kind, title: `a ${kind}`, at: 0, lines: [] });
 const exit = (reason: MachineExit['reason']): MachineExit => ({ reason, code: 0, signal: null, stderr: '' });
 
-const cases: readonly (readonly [string, readonly ReportKind[], MachineExit | undefined, string, string])[] = [
+const cases: readonly (readonly [string, readonly ReportKind[], MachineExit | 'held' | undefined, string, string])[] = [
   ['the worst names it', ['oops', 'panic', 'oops'], exit('panic'), 'panic', 'the guest is gone: a panic'],
-  ['a stall is a hang', ['rcu stall', 'warning'], undefined, 'hang', 'the guest is gone: a rcu stall'],
-  ['the first of equals', ['hung task', 'oops'], undefined, 'oops', 'the guest is gone: a oops'],
+  ['a stall is a hang', ['rcu stall', 'warning'], undefined, 'hang', 'a rcu stall'],
+  ['the first of equals', ['hung task', 'oops'], undefined, 'oops', 'a oops'],
   ['a warning kills nobody', ['warning'], undefined, 'connection lost', 'the guest no longer answers, and its console does not say why'],
   ['QEMU failed', [], exit('failed'), 'infrastructure', 'the guest is gone: QEMU ended with status 0 (failed)'],
+  ['held, and the console said nothing', [], 'held', 'connection lost', 'the guest has ended, and its console does not say why'],
   ['a reset without a word', ['warning'], exit('reset'), 'connection lost', 'the guest is gone: QEMU ended with status 0 (reset)'],
 ];
 
