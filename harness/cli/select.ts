@@ -132,6 +132,8 @@ async function fromFile(file: string): Promise<readonly Scenario[]> {
   if (!existsSync(path)) throw new UsageError(`there is no file ${file}`);
   let exported: Record<string, unknown>;
   try {
+    // It would leave a folder in the temporary one.
+    process.env.TSX_DISABLE_CACHE = '1';
     const { tsImport } = await import('tsx/esm/api');
     exported = (await tsImport(pathToFileURL(path).href, import.meta.url)) as Record<string, unknown>;
   } catch (error) {

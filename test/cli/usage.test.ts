@@ -31,6 +31,9 @@ refused('an image without its build directory', ['run', '--image', 'bzImage'], /
 refused('an image that is not there', ['run', '--image', 'gone', '--build-dir', '.'], /gone/);
 refused('a toolchain for a kernel of ours', ['run', '--toolchain', 'x-'], /--toolchain belongs to --image/);
 refused('a number that is none', ['run', '--retries', 'few'], /"few" is no whole number/);
+refused('no guest at all', ['run', '--jobs', '0'], /"0" is no whole number from 1 on/);
+refused('nothing to resume', ['run', '--resume'], /nothing to resume: there is no run in \S+\/klp-results\/latest/);
+refused('two places to resume', ['run', '--resume', 'here', '--output', 'there'], /--resume with a folder and --output exclude each other/);
 refused('an expectations file that is not there', ['run', '--expectations', 'nowhere.json'], /nowhere\.json/);
 refused('a scenario file that is not there', ['run', 'nowhere.ts'], /there is no file nowhere\.ts/);
 refused('the path of a kernel that is not cached', ['kernels', 'path', 'nothing'], /unknown kernel "nothing"/);

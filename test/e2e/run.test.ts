@@ -7,6 +7,7 @@ import { type Results, resultsSchema } from '../../harness/report/results-schema
 import { readJournal } from '../../harness/runner/journal.js';
 import { klp } from '../cli/klp.js';
 import { stockKernel, stockName } from './kernel.js';
+import { isAlive, qemusOf } from './processes.js';
 
 const own = packagePath('test/e2e/fixtures/own.ts');
 const minutes = 60_000;
@@ -16,29 +17,6 @@ await stockKernel();
 
 function results(cwd: string): Results {
   return resultsSchema.parse(JSON.parse(readFileSync(join(cwd, 'klp-results/latest/results.json'), 'utf8')));
-}
-
-/** Direct children of a process, by /proc. */
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        return Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]) === pid ? [Number(name)] : [];
-      } catch {
-        return []; // gone meanwhile
-      }
-    });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    // A zombie is no longer alive.
-    return !/^\d+ \(.*\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
 }
 
 void t.test("a run of a user's own scenarios, one for each way to end", { timeout: 15 * minutes }, async (t) => {
@@ -114,13 +92,13 @@ void t.test('Ctrl-C in the middle', { timeout: 15 * minutes }, async (t) => {
     onStart: (child) => (pid = child.pid ?? 0),
     onOutput: (text) => {
       if (qemu.length > 0 || !/^(pass|deviates) /m.test(text)) return;
-      qemu = childrenOf(pid).filter((p) => readFileSync(`/proc/${p}/cmdline`, 'utf8').includes('qemu-system'));
+      qemu = qemusOf(pid);
       process.kill(pid, 'SIGINT');
     },
   });
   t.equal(run.status, 130, run.stderr);
-  t.equal(qemu.length, 1, 'there was a QEMU');
-  t.notOk(qemu.some(isAlive), 'and it is gone');
+  t.ok(qemu.length > 0, 'there was a QEMU');
+  t.notOk(qemu.some(isAlive), 'and none is left');
   const journal = await readJournal(join(cwd, 'klp-results/latest/journal.ndjson'));
   t.match(journal.events.at(-1), { type: 'run.finished', interrupted: true, exit: 130 });
   t.match(run.stdout, /interrupted/);
