@@ -33,8 +33,8 @@ const patience = 3000;
 /** Milliseconds between two looks at a guest that does not answer. */
 const apart = 500;
 
-/** The least share of the time between two looks that a CPU which spins gets from a host that is busy itself. */
-const busyShare = 0.1;
+/** The least share of the time between two looks that a CPU which spins runs, or waits for its turn on a busy host. */
+const busyShare = 0.5;
 
 /**
  * Reads `info registers -a`: `CPU#<n>`, then lines of `NAME=hex`. x86-64 has `RIP=` and `RFL=` (IF is bit 9), arm64 `PC=`
@@ -91,14 +91,15 @@ export function atOnce(dump: RegisterDump): readonly string[] {
  */
 export async function watchCpus(qmp: Qmp, pid: number): Promise<CpuReport | undefined> {
   const threads = await cpuThreads(qmp);
-  const begin = performance.now();
-  const before = await Promise.all(threads.map((tid) => cpuTime(pid, tid)));
   const first = await readRegisters(qmp);
   if (!first) return undefined;
+  // Between the looks only: during them the guest stands still.
+  const begin = performance.now();
+  const before = await Promise.all(threads.map((tid) => cpuTime(pid, tid)));
   await sleep(apart);
-  const second = await readRegisters(qmp);
   const after = await Promise.all(threads.map((tid) => cpuTime(pid, tid)));
   const elapsed = performance.now() - begin;
+  const second = await readRegisters(qmp);
 
   const stuck: string[] = [];
   const summaries = first.cpus.map((one) => {
@@ -126,10 +127,10 @@ async function cpuThreads(qmp: Qmp): Promise<readonly number[]> {
   return known.toSorted((a, b) => a['cpu-index'] - b['cpu-index']).map((c) => c['thread-id']);
 }
 
-/** Milliseconds of the host's time that a thread has used; 0 when it is gone. */
+/** Milliseconds that a thread has run or waited for a CPU of the host; 0 when it is gone. */
 async function cpuTime(pid: number, tid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/task/${tid}/stat`, 'utf8').catch(() => '');
-  // utime and stime are fields 14 and 15, in ticks of 1/100 s; the name in field 2 may hold blanks.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
+  // Nanoseconds on a CPU and in its queue, and how often (Documentation/scheduler/sched-stats.rst).
+  const text = await readFile(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').catch(() => '');
+  const [ran = 0, waited = 0] = text.split(' ').map(Number);
+  return (ran + waited) / 1e6;
 }
