@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { spawn } from 'node:child_process';
 import t from 'tap';
 import type { Qmp } from '../../harness/vm/qmp.js';
 import { atOnce, parseRegisters, readRegisters, watchCpus } from '../../harness/vm/registers.js';
@@ -36,13 +37,14 @@ void t.test('program counter and interrupts, by architecture', (t) => {
 });
 
 /** QEMU that answers with these, one `info registers` after the other, and writes down what it was asked. */
-function fakeQmp(running: boolean, dumps: readonly (string | Error)[]): { qmp: Qmp; asked: string[] } {
+function fakeQmp(running: boolean, dumps: readonly (string | Error)[], threads: readonly number[] = []): { qmp: Qmp; asked: string[] } {
   const asked: string[] = [];
   const left = [...dumps];
   const qmp = {
     execute: (command: string) => {
       asked.push(command);
-      return Promise.resolve(command === 'query-status' ? { running } : command === 'query-cpus-fast' ? [] : {});
+      const cpus = threads.map((tid, i) => ({ 'cpu-index': i, 'thread-id': tid }));
+      return Promise.resolve(command === 'query-status' ? { running } : command === 'query-cpus-fast' ? cpus : {});
     },
     human: (line: string) => {
       asked.push(line);
@@ -75,4 +77,18 @@ void t.test('two looks; a CPU that uses no time is not stuck, whatever its flags
   t.equal(report?.lines[1], 'CPU 1: at ffffffff9f4592eb, 0.5 s later at ffffffff9f4592eb, idle');
   t.equal(report?.stuck, undefined);
   t.equal(await watchCpus(fakeQmp(true, []).qmp, process.pid), undefined, 'QEMU is gone');
+});
+
+void t.test('interrupts off, and a thread that spins or waits for its turn to: stuck; one that sleeps is not', async (t) => {
+  const masked = [arm, arm];
+  for (const [program, args, stuck] of [
+    ['sh', ['-c', 'while :; do :; done'], 'CPU 0 spins with interrupts off at ffffffc078970014'],
+    ['sleep', ['600'], undefined],
+  ] as const) {
+    // A process of one thread stands for QEMU and its first CPU.
+    const child = spawn(program, args, { stdio: 'ignore' });
+    t.teardown(() => child.kill('SIGKILL'));
+    const pid = child.pid ?? 0;
+    t.equal((await watchCpus(fakeQmp(true, masked, [pid]).qmp, pid))?.stuck, stuck, program);
+  }
 });
