@@ -7,20 +7,39 @@ class Interrupted extends Error {
   }
 }
 
-/**
- * A signal that the first SIGINT, SIGTERM or SIGHUP aborts; the second ends the process on the spot (QEMU ends with it).
- * @returns the signal, and a function that takes the handlers away again
- */
-export function interruptible(): { readonly signal: AbortSignal; readonly release: () => void } {
+export interface Interruptible {
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
+  readonly signal: AbortSignal;
+  /**
+   * The next SIGINT or SIGTERM is for somebody else, once, and aborts nothing.
+   * @returns takes that back
+   */
+  readonly divert: (handler: () => void) => () => void;
+  /** Takes the handlers away again. */
+  readonly release: () => void;
+}
+
+/** A signal that the first SIGINT, SIGTERM or SIGHUP aborts; the second ends the process on the spot (QEMU ends with it). */
+export function interruptible(): Interruptible {
   const controller = new AbortController();
-  const handler = (): void => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort(new Interrupted());
+  let diverted: (() => void) | undefined;
+  const handler = (name: NodeJS.Signals): void => {
+    const other = diverted;
+    diverted = undefined;
+    if (other && name !== 'SIGHUP') other();
+    else if (controller.signal.aborted) process.exit(130);
+    else controller.abort(new Interrupted());
   };
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const name of names) process.on(name, handler);
   return {
     signal: controller.signal,
+    divert: (other) => {
+      diverted = other;
+      return () => {
+        if (diverted === other) diverted = undefined;
+      };
+    },
     release: () => {
       for (const name of names) process.off(name, handler);
     },

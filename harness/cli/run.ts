@@ -12,6 +12,7 @@ import type { PastRun } from '../runner/resume.js';
 import { run } from '../runner/run.js';
 import { clauseIds } from '../runner/scenario.js';
 import { parseAccel } from '../vm/accel.js';
+import { goOn, unattended } from './go-on.js';
 import { interruptible } from './interrupt.js';
 import { chosenThen, resumeWords } from './resume.js';
 import { type KernelOptions, chooseKernels, chooseScenarios } from './select.js';
@@ -31,6 +32,9 @@ export interface RunWords extends KernelOptions {
   readonly expectations?: string;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
+  readonly pauseOnFailure?: boolean;
+  readonly pauseTimeout?: number;
+  readonly gdb?: boolean;
 }
 
 /** Read when it is there and none is named. */
@@ -84,6 +88,9 @@ function runOptions(): Command {
     .option('--jobs <n>', 'guests side by side, or auto: as many as the host has room for', guests, 'auto')
     .option('--resume [dir]', 'go on with a run that did not finish: the latest, or the one in this folder')
     .option('--expectations <file>', `known failures and deviations (default: ${usualExpectations} if there)`)
+    .option('--pause-on-failure', 'stop where a scenario fails and say how to reach its guest')
+    .option('--pause-timeout <s>', `seconds after which a pause ends (default: none on a terminal, else ${unattended})`, wholeNumber(1))
+    .option('--gdb', 'give each guest a stub for a debugger, behind a socket of your own')
     .addOption(new Option('--rdinit <path>', 'another first program in the guest').hideHelp())
     .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
   return withKernelOptions(command);
@@ -118,7 +125,15 @@ async function perform(words: readonly string[], options: RunWords, harness: str
   const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
   // Unknown names are found before anything is booted.
   const shown = createReporter(options.reporter, display());
-  const { signal, release } = interruptible();
+  const interrupts = interruptible();
+  const { signal, release } = interrupts;
+  const pause = goOn({
+    input: process.stdin,
+    say: (line) => void process.stderr.write(`${line}\n`),
+    attended: process.stderr.isTTY,
+    interrupts,
+    ...(options.pauseTimeout === undefined ? {} : { seconds: options.pauseTimeout }),
+  });
   try {
     const summary = await run({
       kernels,
@@ -138,6 +153,8 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       harness,
       command: ['klp', ...process.argv.slice(2)],
       signal,
+      gdb: options.gdb === true,
+      ...(options.pauseOnFailure === true ? { pause } : {}),
       ...(past === undefined ? {} : { past }),
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
       ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),

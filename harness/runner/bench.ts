@@ -15,7 +15,7 @@ import type { AccelChoice } from '../vm/accel.js';
 import { chooseAccel } from '../vm/accel.js';
 import { kernelCommandLine, type Hardware } from '../vm/argv.js';
 import type { ConsoleReport } from '../vm/console.js';
-import { Machine } from '../vm/machine.js';
+import { Machine, type MachineOptions } from '../vm/machine.js';
 import { chooseAio, stateFingerprint } from '../vm/states.js';
 import { dropState, keepState, savedState, type SavedState } from './saved-state.js';
 
@@ -32,6 +32,10 @@ export interface BenchOptions {
   /** For tests of the harness: another PID 1 of the kernel's choosing. */
   readonly rdinit?: string;
   readonly bootDeadline?: number;
+  /** Path of a debugger's socket. */
+  readonly gdb?: string;
+  /** A guest that ends is held as it was. */
+  readonly holdDead?: boolean;
 }
 
 /** What a guest is made of, and how its state is called. */
@@ -45,9 +49,6 @@ interface Plan {
 
 /** A booted kernel that gives out its pristine guest again and again. */
 export class Bench implements AsyncDisposable {
-  /** False once QEMU is gone (the kernel panicked, say): another bench has to be started. */
-  alive = true;
-
   private constructor(
     readonly machine: Machine,
     readonly guest: SshGuest,
@@ -59,9 +60,14 @@ export class Bench implements AsyncDisposable {
     readonly bootMs: number,
     /** Whether it was not booted but taken from the cache. */
     readonly restored: boolean,
+    /** What a person logs in with, and what the guest is known by. */
+    readonly keys: { readonly userKeyFile: string; readonly hostKey: Buffer },
     private readonly signal: AbortSignal,
-  ) {
-    void machine.exited.then(() => (this.alive = false));
+  ) {}
+
+  /** False once the guest has ended (its kernel panicked, say): another bench has to be started. */
+  get alive(): boolean {
+    return !this.machine.dead;
   }
 
   /**
@@ -103,10 +109,10 @@ export class Bench implements AsyncDisposable {
 
   private static async restore(plan: Plan, saved: SavedState): Promise<Bench> {
     const { options, hardware, why } = plan;
-    const { kernel, progress, signal } = options;
+    const { kernel, progress } = options;
     progress(`restoring ${kernel.name} (${kernel.release}) under QEMU, ${why}`);
     const begin = performance.now();
-    const machine = await Machine.start({ ...hardware, signal, restore: { states: saved, snapshot: pristine } });
+    const machine = await Machine.start({ ...hardware, ...fromOptions(options), restore: { states: saved, snapshot: pristine } });
     return Bench.reach(plan, machine, async (guest) => {
       const bootId = await bootIdOf(guest);
       if (bootId !== saved.bootId) throw new InfrastructureError(`it holds boot ${bootId}, not ${saved.bootId}`);
@@ -116,10 +122,10 @@ export class Bench implements AsyncDisposable {
 
   private static async boot(plan: Plan): Promise<Bench> {
     const { options, hardware, why, fingerprint } = plan;
-    const { kernel, progress, signal, bootDeadline } = options;
+    const { kernel, progress, signal } = options;
     progress(`booting ${kernel.name} (${kernel.release}) under QEMU, ${why}`);
     const begin = performance.now();
-    const machine = await Machine.start({ ...hardware, signal, ...(bootDeadline === undefined ? {} : { bootDeadline }) });
+    const machine = await Machine.start({ ...hardware, ...fromOptions(options) });
     const bootMs = performance.now() - begin;
     return Bench.reach(plan, machine, async (guest) => {
       const bootId = await bootIdOf(guest);
@@ -157,7 +163,7 @@ export class Bench implements AsyncDisposable {
         ...(image.agentPort ? { agentChannel: () => machine.agentChannel() } : {}),
       });
       const { bootMs, restored } = await prepare(guest);
-      return new Bench(machine, guest, hardware.accel, qemu, kernelCommandLine(hardware), Math.round(bootMs), restored, signal);
+      return new Bench(machine, guest, hardware.accel, qemu, kernelCommandLine(hardware), Math.round(bootMs), restored, image, signal);
     } catch (error) {
       const cause = signal.aborted ? error : await whyUnreached(machine, error);
       await machine.stop();
@@ -188,6 +194,16 @@ export class Bench implements AsyncDisposable {
     this.guest.disconnect();
     await this.machine.stop();
   }
+}
+
+/** What a machine is given that is no part of what its saved state depends on. */
+function fromOptions({ signal, bootDeadline, gdb, holdDead }: BenchOptions): Omit<MachineOptions, keyof Hardware> & Pick<Hardware, 'gdb'> {
+  return {
+    signal,
+    ...(bootDeadline === undefined ? {} : { bootDeadline }),
+    ...(gdb === undefined ? {} : { gdb }),
+    ...(holdDead === undefined ? {} : { holdDead }),
+  };
 }
 
 async function bootIdOf(guest: SshGuest): Promise<string> {

@@ -19,6 +19,7 @@ import { failureFrom, failureOf } from './failures.js';
 import { type Jobs, chooseJobs, hostRoom } from './jobs.js';
 import type { Journal } from './journal.js';
 import { lacking, lacks, moduleFiles, onlyInGuest } from './needs.js';
+import { type Pause, gdbLines } from './pause.js';
 import { type Seat, workOff } from './pool.js';
 import { type KernelFacts, type StaticFacts, kernelFacts, staticFacts } from './probe.js';
 import { KernelResults, type ScenarioResult } from './results.js';
@@ -44,6 +45,10 @@ export interface KernelRunOptions {
   readonly repeat: (scenario: string) => string;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
+  /** Called where a scenario failed. */
+  readonly pause?: Pause;
+  /** Gives out paths for debuggers' sockets. */
+  readonly gdb?: () => string;
 }
 
 /**
@@ -150,7 +155,10 @@ class KernelRun {
       jobs,
       first: bench,
       start: (guest, until) => this.startBench(kernel, guest, until),
-      work: (s, seat) => this.one(s, seat, facts, modules),
+      work: async (s, seat) => {
+        await this.one(s, seat, facts, modules);
+        await this.pauseAt(s, kernel, seat);
+      },
       onLost: (guest, error) => this.progress(`guest ${guest} could not be started; the others go on: ${failureFrom(error).message}`),
       signal,
     });
@@ -163,16 +171,34 @@ class KernelRun {
     return jobs;
   }
 
-  private startBench(kernel: AcquiredKernel, guest: number, signal: AbortSignal): Promise<Bench> {
-    const { accel, rdinit, bootDeadline } = this.options;
-    return Bench.start({
+  private async startBench(kernel: AcquiredKernel, guest: number, signal: AbortSignal): Promise<Bench> {
+    const { accel, rdinit, bootDeadline, gdb, pause } = this.options;
+    const bench = await Bench.start({
       kernel,
       accel,
       signal,
       progress: guest === 1 ? this.progress : (text) => this.tell(`${this.name}, guest ${guest}`, text),
       ...(rdinit === undefined ? {} : { rdinit }),
       ...(bootDeadline === undefined ? {} : { bootDeadline }),
+      ...(gdb === undefined ? {} : { gdb: gdb() }),
+      holdDead: pause !== undefined,
     });
+    if (gdb !== undefined) for (const line of await gdbLines(kernel, bench.machine)) this.progress(`debugger of guest ${guest}: ${line}`);
+    return bench;
+  }
+
+  /** Stops where a scenario failed, unless that was expected; the next one gets a new guest. */
+  private async pauseAt(s: Scenario, kernel: AcquiredKernel, seat: Seat<Bench>): Promise<void> {
+    const { pause, signal } = this.options;
+    const result = this.results.of(s);
+    const bad = result?.verdict === 'fail' || result?.verdict === 'error';
+    const bench = seat.last;
+    if (!pause || !bench || !bad || result.expected) return;
+    try {
+      await pause.at(s.id, kernel, bench, signal);
+    } finally {
+      await bench[Symbol.asyncDispose]();
+    }
   }
 
   private readonly progress = (text: string): void => this.tell(this.name, text);

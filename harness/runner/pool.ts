@@ -13,6 +13,8 @@ export interface Seat<B> {
    * @throws SeatLost when none can be started: let it pass, and the item goes to another worker
    */
   readonly bench: () => Promise<B>;
+  /** The bench there was last, dead or alive. */
+  readonly last: B | undefined;
 }
 
 export interface PoolOptions<Item, B extends Startable> {
@@ -147,6 +149,10 @@ class OwnSeat<Item, B extends Startable> implements Seat<B>, AsyncDisposable {
   ) {
     this.#bench = first;
     this.#signal = AbortSignal.any([options.signal, idle]);
+  }
+
+  get last(): B | undefined {
+    return this.#bench;
   }
 
   readonly bench = async (): Promise<B> => {

@@ -40,6 +40,10 @@ export class KernelResults {
     return this.scenarios.flatMap((s) => this.#results.get(s.id) ?? []);
   }
 
+  of(s: Scenario): ScenarioResult | undefined {
+    return this.#results.get(s.id);
+  }
+
   /** Scenarios without a result. */
   missing(): readonly Scenario[] {
     return this.scenarios.filter((s) => !this.#results.has(s.id));

@@ -8,11 +8,13 @@ import type { Payload } from '../events/schema.js';
 import { catalogueVersion } from '../model/catalogue/index.js';
 import { type Profile, type Verdict, exitStatus, verdicts } from '../model/verdict.js';
 import type { AccelChoice } from '../vm/accel.js';
+import { Access } from './access.js';
 import { judgeClauses } from './clauses.js';
 import { type Expectation, Expectations } from './expectations.js';
 import type { Jobs } from './jobs.js';
 import { Journal, type Output, syncFolder } from './journal.js';
 import { type KernelRunOptions, runKernel } from './kernel-run.js';
+import { Pause, type PauseOptions } from './pause.js';
 import type { ScenarioResult } from './results.js';
 import { type PastRun, pastKernel } from './resume.js';
 import { claim } from './run-claim.js';
@@ -49,6 +51,10 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
+  /** Stop where a scenario fails. */
+  readonly pause?: PauseOptions;
+  /** Give each guest a debugger's stub. */
+  readonly gdb?: boolean;
 }
 
 export interface RunSummary {
@@ -98,6 +104,7 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
   const ticking = setInterval(() => journal.tick(), 1000);
   const results: ScenarioResult[] = [];
   const judged: Verdict[] = [];
+  await using doors = options.pause || options.gdb === true ? await Access.open() : undefined;
   const today = new Date().toISOString().slice(0, 10);
   const expectations = new Expectations(options.expectations, today);
   try {
@@ -119,6 +126,8 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
         ...(earlier === undefined ? {} : { past: earlier }),
         ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
         ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
+        ...(options.pause && doors ? { pause: new Pause(directory, doors, options.pause) } : {}),
+        ...(options.gdb === true && doors ? { gdb: () => doors.socket() } : {}),
       };
       const acquire = (): Promise<AcquiredKernel> =>
         kernel.acquire((text) => void journal.emit('progress', { topic: kernel.name, text }));
