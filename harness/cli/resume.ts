@@ -7,7 +7,7 @@ import { type PastRun, openPast } from '../runner/resume.js';
 import type { RunWords } from './run.js';
 
 /** What may be said anew when a run is resumed; all else was chosen when it began. */
-const anew = ['resume', 'output', 'reporter', 'jobs'];
+const anew = ['resume', 'output', 'reporter', 'jobs', 'pauseOnFailure', 'pauseTimeout', 'gdb'];
 
 /** A run to go on with, and the words it began with. */
 export interface ResumedWords extends AsyncDisposable {
@@ -18,7 +18,7 @@ export interface ResumedWords extends AsyncDisposable {
 
 /**
  * What `klp run --resume` is to do: the words of the run's own beginning, in the folder they were said in, since paths in them
- * are relative to it. How results are shown and how many guests there are may be said anew.
+ * are relative to it. How results are shown, how many guests there are, and whether to stop at failures may be said anew.
  *
  * @param said    the command line as it is now
  * @param folder  of the run; true for `latest` below --output
