@@ -13,6 +13,8 @@ export interface KlpOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Milliseconds after which it is killed and the status is null. */
   readonly timeout?: number;
+  /** Without tap's module loader, which every child inherits otherwise: as a user's own process. */
+  readonly bare?: boolean;
   readonly onStart?: (child: ChildProcess) => void;
   /** Called with all of stdout so far. */
   readonly onOutput?: (text: string) => void;
@@ -20,7 +22,10 @@ export interface KlpOptions {
 
 /** Runs the real command line, as `npx klp` would. */
 export function klp(args: readonly string[], options: KlpOptions = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [packagePath('dist/harness/cli/main.js'), ...args], {
+  const words = [process.execPath, packagePath('dist/harness/cli/main.js'), ...args];
+  // tap puts the variable back into any environment that is given to spawn.
+  const [command = '', ...rest] = options.bare === true ? ['env', '-u', 'NODE_OPTIONS', ...words] : words;
+  const child = spawn(command, rest, {
     cwd: options.cwd ?? process.cwd(),
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
