@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { ExitStatus, InfrastructureError, UsageError } from '../errors.js';
 import { packagePath } from '../package-root.js';
-import { clean } from '../report/text.js';
+import { clean, jsonText } from '../report/text.js';
 import { Bench, type BenchOptions } from '../runner/bench.js';
 import { type Figure, measureBoot, measureGuest, measurePair, spread } from '../runner/figures.js';
 import { chooseAccel, parseAccel } from '../vm/accel.js';
 import { interruptible } from './interrupt.js';
 import { withKernelOptions, wholeNumber } from './run.js';
+import { say } from './say.js';
 import { type KernelOptions, chooseKernels } from './select.js';
 
 /** No transition in it: what is measured is all around the scenario. */
@@ -39,7 +40,7 @@ export function benchCommand(done: (status: number) => void): Command {
     let last = '';
     const progress = (line: string): void => {
       // Every boot says the same.
-      if (line !== last) process.stderr.write(`${clean(line)}\n`);
+      if (line !== last) say(line);
       last = line;
     };
     const { signal, release } = interruptible();
@@ -47,7 +48,7 @@ export function benchCommand(done: (status: number) => void): Command {
       const kernel = await choice.acquire(progress);
       const request = { kernel, accel: parseAccel(options.accel), progress, signal };
       const results = await measure(request, `${choice.words} --accel ${options.accel}`, options.count);
-      if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`);
+      if (options.json !== undefined) await writeFile(options.json, `${jsonText(results, 2)}\n`);
     } catch (error) {
       if (!signal.aborted) throw error;
       done(ExitStatus.interrupted);
@@ -63,19 +64,19 @@ async function measure(request: BenchOptions, words: string, count: number): Pro
   const figures: Figure[] = [];
   let boot = NaN;
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const say = (figure: Figure): void => {
+  const tell = (figure: Figure): void => {
     figures.push(figure);
     print(figureLine(figure, boot));
   };
   const { accel } = await chooseAccel(kernel.arch, request.accel);
-  print(`${kernel.name} (${kernel.release}), ${accel}: medians of ${count}\n`);
+  print(`${clean(kernel.name)} (${clean(kernel.release)}), ${accel}: medians of ${count}\n`);
   print(row('', 'median', 'min … max', '/ boot', 'bar'));
   const cold = await measureBoot({ ...request, ...withoutSavedState }, count);
   boot = spread(cold.samples).median;
-  say(cold);
-  const { gain, qemu } = await measureRunning(request, count, say);
+  tell(cold);
+  const { gain, qemu } = await measureRunning(request, count, tell);
   print(row('two guests against one', `x ${gain.toFixed(2)}`, '', '', '>= x 1.8'));
-  say(await measureRun(words, count, signal));
+  tell(await measureRun(words, count, signal));
   const host = { cpus: cpus().length, cpu: cpus()[0]?.model ?? '', node: process.version, qemu };
   const all = figures.map((f) => ({ ...f, ...spread(f.samples), ofBoot: spread(f.samples).median / boot }));
   return { v: 1, kernel: kernel.name, release: kernel.release, accel, count, host, figures: all, pairGain: gain };
@@ -85,13 +86,13 @@ async function measure(request: BenchOptions, words: string, count: number): Pro
 async function measureRunning(
   request: BenchOptions,
   count: number,
-  say: (figure: Figure) => void,
+  tell: (figure: Figure) => void,
 ): Promise<{ gain: number; qemu: string }> {
   await using bench = await Bench.start(request);
-  await measureGuest(bench, count, say);
+  await measureGuest(bench, count, tell);
   const { single, pair } = await measurePair(bench, request, count);
-  say(single);
-  say(pair);
+  tell(single);
+  tell(pair);
   return { gain: (2 * spread(single.samples).median) / spread(pair.samples).median, qemu: bench.qemu };
 }
 

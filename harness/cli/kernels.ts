@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { catalogue, findKernel } from '../../kernels/catalogue.js';
 import { UsageError } from '../errors.js';
-
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+import { clean } from '../report/text.js';
+import { say } from './say.js';
 
 /** `klp kernels list | fetch K | build K | path K`. */
 export function kernelsCommand(): Command {
@@ -21,7 +21,7 @@ export function kernelsCommand(): Command {
         const kernel = await entry.cached();
         const version = kernel ? `${kernel.release} (${kernel.version})` : `not ${entry.origin === 'stock' ? 'fetched' : 'built'} yet`;
         const can = entry.livepatch ? 'can livepatch' : 'refuses livepatches';
-        process.stdout.write(`${entry.name.padEnd(18)} ${entry.arch.padEnd(7)} ${entry.origin.padEnd(6)} ${can.padEnd(20)} ${version}\n`);
+        process.stdout.write(`${entry.name.padEnd(18)} ${entry.arch.padEnd(7)} ${entry.origin.padEnd(6)} ${can.padEnd(20)} ${clean(version)}\n`);
       }
     });
   for (const [name, what, origin] of [

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ExitStatus, KlpError, messageOf } from '../errors.js';
 import { packagePath } from '../package-root.js';
-import { clean } from '../report/text.js';
 import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
 import { kernelsCommand } from './kernels.js';
 import { runCommand } from './run.js';
+import { say } from './say.js';
 import { shellCommand } from './shell.js';
 import { specCommand } from './spec.js';
 
@@ -57,14 +57,13 @@ async function main(argv: readonly string[]): Promise<number> {
 
 /** What went wrong, where, and what to do; a stack trace only for faults of ours. */
 function complain(error: unknown): number {
-  const print = (line: string): boolean => process.stderr.write(`${line}\n`);
-  print(`klp: ${clean(messageOf(error))}`);
+  say(`klp: ${messageOf(error)}`);
   if (!(error instanceof KlpError)) {
-    if (error instanceof Error) print(error.stack ?? '');
+    if (error instanceof Error) (error.stack ?? '').split('\n').forEach(say);
     return ExitStatus.infrastructure;
   }
-  for (const line of error.details) print(`  ${clean(line)}`);
-  if (error.hint !== undefined) print(`  → ${clean(error.hint)}`);
+  for (const line of error.details) say(`  ${line}`);
+  if (error.hint !== undefined) say(`  → ${error.hint}`);
   return error.exitStatus;
 }
 

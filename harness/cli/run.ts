@@ -15,6 +15,7 @@ import { parseAccel } from '../vm/accel.js';
 import { goOn, unattended } from './go-on.js';
 import { interruptible } from './interrupt.js';
 import { chosenThen, resumeWords } from './resume.js';
+import { say } from './say.js';
 import { type KernelOptions, chooseKernels, chooseScenarios } from './select.js';
 
 export interface RunWords extends KernelOptions {
@@ -159,7 +160,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
       ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
     });
-    for (const problem of summary.problems) process.stderr.write(`klp: ${problem}\n`);
+    for (const problem of summary.problems) say(`klp: ${problem}`);
     const where = relative('.', summary.directory);
     process.stderr.write(`results: ${where}${past ? '' : ` (also ${join(options.output, 'latest')})`}\n`);
     if (signal.aborted) process.stderr.write(`to go on with it: npx klp run --resume ${where}\n`);

@@ -5,6 +5,7 @@ import { Bench } from '../runner/bench.js';
 import { parseAccel } from '../vm/accel.js';
 import { interruptible } from './interrupt.js';
 import { withKernelOptions } from './run.js';
+import { say } from './say.js';
 import { type KernelOptions, chooseKernels } from './select.js';
 
 /** `klp shell [K]`: an interactive shell in a fresh guest. */
@@ -16,12 +17,11 @@ export function shellCommand(done: (status: number) => void): Command {
   return command.action(async (word: string | undefined, options: KernelOptions & { readonly accel: string }) => {
     const [choice] = await chooseKernels({ ...options, ...(word === undefined ? {} : { kernel: [word] }) });
     if (!choice) throw new UsageError('no kernel chosen');
-    const progress = (line: string): void => void process.stderr.write(`${line}\n`);
     const { signal, release } = interruptible();
     try {
-      const kernel = await choice.acquire(progress);
-      await using bench = await Bench.start({ kernel, accel: parseAccel(options.accel), progress, signal });
-      progress(`${kernel.release}: exit or Ctrl-D ends the guest`);
+      const kernel = await choice.acquire(say);
+      await using bench = await Bench.start({ kernel, accel: parseAccel(options.accel), progress: say, signal });
+      say(`${kernel.release}: exit or Ctrl-D ends the guest`);
       done(await bench.guest.shell(process.stdin, process.stdout));
     } finally {
       release();
