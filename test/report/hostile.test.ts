@@ -37,18 +37,20 @@ function marked(): KlpEvent[] {
   const failure = { kind: 'panic', message: mark, during: mark, hint: mark, details: [mark, mark] } as const;
   const inScenario = { kernel: mark, scenario: mark };
   const span = { begin: '1', end: '2' };
-  const wrong = finished(mark, mark, 'fail', {
+  // The second, third and fourth did not begin: their names are all there is of them.
+  const names = ['', ' 2', ' 3', ' 4'].map((suffix) => mark + suffix) as [string, string, string, string];
+  const wrong = finished(mark, names[0], 'fail', {
     reason: mark,
     failure: { ...failure, details: [...failure.details] },
     log: [mark, mark],
     repeat: `npx klp run ${mark}`,
   });
-  const known = finished(mark, mark, 'error', { expected: mark, reason: mark });
-  const absent = finished(mark, mark, 'n/a', { reason: mark });
-  const order = finished(mark, mark, 'deviates', { reason: mark });
+  const known = finished(mark, names[1], 'error', { expected: mark, reason: mark });
+  const absent = finished(mark, names[2], 'n/a', { reason: mark });
+  const order = finished(mark, names[3], 'deviates', { reason: mark });
   const clause = { kernel: mark, clause: mark, statement: mark, scenarios: [mark], note: mark };
   return [
-    make('run.started', { ...started([mark], [mark]), harness: mark, command: ['klp', mark], host: { ...host, system: mark } }),
+    make('run.started', { ...started([mark], names), harness: mark, command: ['klp', mark], host: { ...host, system: mark } }),
     make('progress', { topic: mark, text: mark }),
     make('kernel.acquired', {
       ...{ kernel: mark, arch: 'x86_64', origin: 'brought', release: mark, version: mark, fingerprint: mark },
