@@ -71,7 +71,11 @@ export function whatBecame(
   exit: MachineExit | 'held' | undefined,
 ): { kind: FailureKind; message: string } {
   const worst = worstReport(reports.filter((report) => report.kind !== 'warning'));
-  if (worst) return { kind: failureOf(worst), message: `${exit ? 'the guest is gone: ' : ''}${worst.title}` };
+  if (worst) {
+    // A panic ends the guest, whether it has come to that yet or not.
+    const gone = exit !== undefined || worst.kind === 'panic';
+    return { kind: failureOf(worst), message: `${gone ? 'the guest is gone: ' : ''}${worst.title}` };
+  }
   if (!exit) return { kind: 'connection lost', message: 'the guest no longer answers, and its console does not say why' };
   if (exit === 'held') return { kind: 'connection lost', message: 'the guest has ended, and its console does not say why' };
   const byItself = exit.reason === 'reset' || exit.reason === 'powered off';

@@ -9,6 +9,7 @@ const exit = (reason: MachineExit['reason']): MachineExit => ({ reason, code: 0,
 
 const cases: readonly (readonly [string, readonly ReportKind[], MachineExit | 'held' | undefined, string, string])[] = [
   ['the worst names it', ['oops', 'panic', 'oops'], exit('panic'), 'panic', 'the guest is gone: a panic'],
+  ['a panic that is still being told', ['panic'], undefined, 'panic', 'the guest is gone: a panic'],
   ['a stall is a hang', ['rcu stall', 'warning'], undefined, 'hang', 'a rcu stall'],
   ['the first of equals', ['hung task', 'oops'], undefined, 'oops', 'a oops'],
   ['a warning kills nobody', ['warning'], undefined, 'connection lost', 'the guest no longer answers, and its console does not say why'],
