@@ -69,10 +69,11 @@ export function withParents(entries: readonly Entry[]): Entry[] {
 
 /**
  * Reads an archive written by `writeNewc`: the entries in archive order.
- * @throws InfrastructureError when it is cut short or is no newc archive
+ * @throws InfrastructureError when it is cut short, is no newc archive, or has a name that `writeNewc` refuses
  */
 export function readNewc(archive: Buffer): Entry[] {
   const entries: Entry[] = [];
+  const seen = new Set<string>();
   let offset = 0;
   const take = (length: number): Buffer => {
     if (offset + length > archive.length) throw new InfrastructureError(`cpio archive ends inside the record at ${offset}`);
@@ -90,6 +91,9 @@ export function readNewc(archive: Buffer): Entry[] {
     // Header and name are padded together.
     const path = take(headerLength + field(11)).toString('utf8', headerLength, headerLength + field(11) - 1);
     if (path === trailer) return entries;
+    checkedName(path);
+    if (seen.has(path)) throw refused(path, 'is there twice');
+    seen.add(path);
     const data = take(field(6));
     entries.push(decoded(path, field(1), data, field(9), field(10)));
   }

@@ -64,6 +64,10 @@ async function place(
     case 'link': {
       const source = insidePath(linkname);
       await assertInside(root, dirname(join(root, source)), path);
+      // A second name for a symbolic link, at another depth, would lead elsewhere than the first.
+      if (!(await lstat(join(root, source)).catch(() => undefined))?.isFile()) {
+        throw new InfrastructureError(`archive entry ${path} is a hard link to what is no file: refused`);
+      }
       await rm(target, { force: true });
       await link(join(root, source), target);
       return;
@@ -112,12 +116,12 @@ function insidePath(name: string): string {
  * @param parent where the link's folder really is, below the root: a path without links
  */
 function linkText(parent: string, text: string, path: string): string {
-  if (text.startsWith('/')) return relative(`/${parent}`, resolve('/', text)) || '.';
+  if (text.startsWith('/') && !text.includes('\0')) return relative(`/${parent}`, resolve('/', text)) || '.';
   const parts = text.split('/').filter((part) => part !== '' && part !== '.');
   const ups = parts.findIndex((part) => part !== '..');
   const climbs = ups === -1 ? parts.length : ups;
   // `a/../b` could climb out through a link named a: only leading `..` can be counted.
   const deep = parent === '' ? 0 : parent.split('/').length;
-  if (text === '' || climbs > deep || parts.slice(climbs).includes('..')) throw escapes(path);
+  if (text === '' || text.includes('\0') || climbs > deep || parts.slice(climbs).includes('..')) throw escapes(path);
   return text;
 }

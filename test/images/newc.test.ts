@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
+import { InfrastructureError } from '../../harness/errors.js';
 import { readNewc, withParents, writeNewc, type Entry } from '../../images/newc.js';
 
 const name = fc
@@ -118,5 +120,50 @@ void t.test("the host's cpio lists and unpacks it", (t) => {
   t.match(long, /^-rwsr-xr-x .* empty$/m);
   const content = spawnSync('cpio', ['-i', '--quiet', '--to-stdout', 'etc/odd*'], { input, env, encoding: 'utf8' });
   t.equal(content.stdout, '12345');
+  t.end();
+});
+
+/** An archive of empty files under any names, which `writeNewc` would not write. */
+function forged(names: readonly string[]): Buffer {
+  const records = [...names, 'TRAILER!!!'].map((path) => {
+    const name = Buffer.from(`${path}\0`);
+    const fields = [1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.length, 0].map((n) => n.toString(16).padStart(8, '0'));
+    const record = Buffer.concat([Buffer.from(`070701${fields.join('')}`), name]);
+    return Buffer.concat([record, Buffer.alloc(-record.length & 3)]);
+  });
+  return Buffer.concat(records);
+}
+
+void t.test('hostile names are refused by the reader, too', (t) => {
+  t.same(readNewc(forged(['fine'])).map((entry) => entry.path), ['fine'], 'that it is read at all');
+  for (const [path, message] of hostile) {
+    // Half characters cannot be in a file, an empty name is a bare NUL, the trailer ends the archive; parents may come later.
+    if (['\ud800', 'TRAILER!!!', 'no/parent'].includes(path)) continue;
+    t.throws(() => readNewc(forged([path])), { message });
+  }
+  t.throws(() => readNewc(forged(['a', 'b', 'a'])), { message: 'archive entry "a" is there twice' });
+  t.end();
+});
+
+void t.test('whatever is read, no entry lies outside', (t) => {
+  const part = fc.constantFrom('a', 'b', '..', '.', '', '\0', '\u001b[2J', 'c'.repeat(300));
+  const names = fc.array(fc.array(part, { minLength: 1, maxLength: 5 }).map((parts) => parts.join('/')), { maxLength: 6 });
+  const mangled = fc.tuple(names, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 })).map(([list, changes]) => {
+    const archive = forged(list);
+    for (const [at, value] of changes) archive[at % archive.length] = value;
+    return archive;
+  });
+  fc.assert(
+    fc.property(mangled, (archive) => {
+      let entries: Entry[] = [];
+      try {
+        entries = readNewc(archive);
+      } catch (error) {
+        assert.ok(error instanceof InfrastructureError);
+      }
+      for (const { path } of entries) assert.match(resolve('/root', path), /^\/root\/./);
+    }),
+    { seed: 414, numRuns: 2000 },
+  );
   t.end();
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
@@ -83,6 +83,20 @@ const hostile: Record<string, Entry[]> = {
   ],
   'a hard link to outside': [{ name: 'h', type: 'link', linkname: '../outside/precious' }],
   'a hard link by absolute path': [{ name: 'h', type: 'link', linkname: '/etc/hostname' }],
+  'a second name of a link, nearer to the root': [
+    { name: 'a/b/up', type: 'symlink', linkname: '../../etc' },
+    { name: 'h', type: 'link', linkname: 'a/b/up' },
+  ],
+  'a hard link through a link to outside': [
+    { name: 'here', type: 'symlink', linkname: '.' },
+    { name: 'h', type: 'link', linkname: 'here/../outside/precious' },
+  ],
+  'a hard link to what is not there': [{ name: 'h', type: 'link', linkname: 'nothing' }],
+  'a file through a link to nowhere': [
+    { name: 'l', type: 'symlink', linkname: '/klp/nowhere' },
+    { name: 'l/x', content: 'evil' },
+  ],
+  'a block device': [{ name: 'sda', type: 'block-device', devmajor: 8, devminor: 0 }],
   'a device': [{ name: 'dev/null', type: 'character-device', devmajor: 1, devminor: 3 }],
   'a fifo': [{ name: 'pipe', type: 'fifo' }],
 };
@@ -92,7 +106,7 @@ for (const [what, entries] of Object.entries(hostile)) {
       const tar = await tarOf(entries);
       await t.rejects(unpackTar(Readable.from([tar]), inside), {
         name: 'InfrastructureError',
-        message: /(leads outside the folder it is unpacked into|is a (character-device|fifo)): refused/,
+        message: /(leads outside the folder it is unpacked into|is a (block-device|character-device|fifo)|is a hard link to what is no file): refused/,
       });
     });
   });
@@ -109,17 +123,60 @@ await t.test('a link already in the folder is not followed out of it', async (t)
   });
 });
 
+await t.test('an absolute link is one below the folder, for what comes through it too', async (t) => {
+  await withSandbox(t, async (inside, outside) => {
+    const tar = await tarOf([
+      { name: `${outside.slice(1)}/`, type: 'directory' },
+      { name: 'l', type: 'symlink', linkname: outside },
+      { name: 'l/precious', content: 'evil' },
+    ]);
+    await unpackTar(Readable.from([tar]), inside);
+    t.equal(await readFile(join(inside, outside.slice(1), 'precious'), 'utf8'), 'evil');
+  });
+});
+
+await t.test('of two entries of one name the last one stays; a folder gives way to nothing', async (t) => {
+  await withSandbox(t, async (inside, outside) => {
+    const twice = await tarOf([
+      { name: 'x', content: 'first' },
+      { name: 'h', type: 'link', linkname: 'x' },
+      { name: 'x', content: 'second' },
+      { name: 'l', type: 'symlink', linkname: 'x' },
+      { name: 'l', content: 'no longer a link' },
+    ]);
+    await unpackTar(Readable.from([twice]), inside);
+    const texts = await Promise.all(['x', 'h', 'l'].map((name) => readFile(join(inside, name), 'utf8')));
+    t.same(texts, ['second', 'first', 'no longer a link'], 'nothing is written through another name');
+    for (const entry of [{ content: 'x' }, { type: 'symlink', linkname: 'x' }] as const) {
+      const over = await tarOf([{ name: 'd/', type: 'directory' }, { name: 'd/keep', content: '' }, { name: 'd', ...entry }]);
+      await t.rejects(unpackTar(Readable.from([over]), inside));
+      t.same(await readdir(join(inside, 'd')), ['keep']);
+    }
+    t.same(await readdir(outside), ['precious']);
+  });
+});
+
+await t.test('names that no file system takes are refused, and nothing of them is left', async (t) => {
+  await withSandbox(t, async (inside) => {
+    for (const name of ['n'.repeat(300), `${'d/'.repeat(2500)}x`]) {
+      await t.rejects(unpackTar(Readable.from([await tarOf([{ name, content: 'x' }])]), inside), /ENAMETOOLONG/);
+    }
+    t.notOk((await readdir(inside)).includes('n'.repeat(300)));
+  });
+});
+
 await t.test('whatever the archive, every link left behind stays inside', async (t) => {
-  const part = fc.constantFrom('a', 'b', '..', '.', '');
+  const part = fc.constantFrom('a', 'b', 'outside', 'precious', '..', '.', '');
   const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
   const entry: fc.Arbitrary<Entry> = fc.oneof(
     path.map((name) => ({ name, content: 'x' })),
     fc.record({ name: path, type: fc.constant('symlink' as const), linkname: path }),
     fc.record({ name: path, type: fc.constant('symlink' as const), linkname: path.map((p) => `/${p}`) }),
+    fc.record({ name: path, type: fc.constant('link' as const), linkname: path }),
     path.map((name) => ({ name, type: 'directory' as const })),
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(entry.filter((e) => e.name !== ''), { maxLength: 8 }), async (entries) => {
+    fc.asyncProperty(fc.array(entry.filter((e) => e.name !== ''), { maxLength: 10 }), async (entries) => {
       await withSandbox(t, async (inside) => {
         await unpackTar(Readable.from([await tarOf(entries)]), inside).catch(() => undefined);
         for (const found of await readdir(inside, { recursive: true, withFileTypes: true })) {
@@ -127,10 +184,12 @@ await t.test('whatever the archive, every link left behind stays inside', async 
           const target = resolve(found.parentPath, await readlink(join(found.parentPath, found.name)));
           const stays = target === inside || target.startsWith(inside + sep);
           if (!stays) throw new Error(`${found.name} in ${found.parentPath} leads to ${target}`);
+          const real = await realpath(target).catch(() => inside);
+          if (real !== inside && !real.startsWith(inside + sep)) throw new Error(`${found.name} in ${found.parentPath} is ${real}`);
         }
       });
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   );
 });
 
