@@ -31,6 +31,7 @@ export interface RunWords extends KernelOptions {
   /** True without a folder. */
   readonly resume?: string | true;
   readonly expectations?: string;
+  readonly fresh?: boolean;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
   readonly pauseOnFailure?: boolean;
@@ -92,6 +93,7 @@ function runOptions(): Command {
     .option('--pause-on-failure', 'stop where a scenario fails and say how to reach its guest')
     .option('--pause-timeout <s>', `seconds after which a pause ends (default: none on a terminal, else ${unattended})`, wholeNumber(1))
     .option('--gdb', 'give each guest a stub for a debugger, behind a socket of your own')
+    .option('--fresh', 'boot the guests, though the cache may have their state')
     .addOption(new Option('--rdinit <path>', 'another first program in the guest').hideHelp())
     .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
   return withKernelOptions(command);
@@ -157,6 +159,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       gdb: options.gdb === true,
       ...(options.pauseOnFailure === true ? { pause } : {}),
       ...(past === undefined ? {} : { past }),
+      fresh: options.fresh === true,
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
       ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
     });

@@ -43,6 +43,8 @@ export interface KernelRunOptions {
   readonly signal: AbortSignal;
   /** The words that repeat a case, without the scenario: `npx klp run --kernel K …`. */
   readonly repeat: (scenario: string) => string;
+  /** Boot, whatever saved state there is. */
+  readonly fresh: boolean;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
   /** Called where a scenario failed. */
@@ -172,12 +174,13 @@ class KernelRun {
   }
 
   private async startBench(kernel: AcquiredKernel, guest: number, signal: AbortSignal): Promise<Bench> {
-    const { accel, rdinit, bootDeadline, gdb, pause } = this.options;
+    const { accel, fresh, rdinit, bootDeadline, gdb, pause } = this.options;
     const bench = await Bench.start({
       kernel,
       accel,
       signal,
       progress: guest === 1 ? this.progress : (text) => this.tell(`${this.name}, guest ${guest}`, text),
+      fresh,
       ...(rdinit === undefined ? {} : { rdinit }),
       ...(bootDeadline === undefined ? {} : { bootDeadline }),
       ...(gdb === undefined ? {} : { gdb: gdb() }),

@@ -49,6 +49,8 @@ export interface RunOptions {
   readonly harness: string;
   readonly command: readonly string[];
   readonly signal: AbortSignal;
+  /** Boot, whatever saved state there is. */
+  readonly fresh?: boolean;
   readonly rdinit?: string;
   readonly bootDeadline?: number;
   /** Stop where a scenario fails. */
@@ -124,6 +126,7 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
         signal,
         repeat: (scenario) => `npx klp run ${options.scenarioWords(scenario)} ${kernel.words}`,
         ...(earlier === undefined ? {} : { past: earlier }),
+        fresh: options.fresh === true,
         ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
         ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
         ...(options.pause && doors ? { pause: new Pause(directory, doors, options.pause) } : {}),

@@ -76,7 +76,7 @@ void t.test('a kernel that panics at boot', { timeout: 10 * minutes }, async (t)
 
 void t.test('a guest that never answers', { timeout: 10 * minutes }, async (t) => {
   const cwd = t.testdir({});
-  const args = ['run', own, '--grep', 'own-passes', '--kernel', stockName, '--boot-deadline', '300'];
+  const args = ['run', own, '--grep', 'own-passes', '--kernel', stockName, '--fresh', '--boot-deadline', '300'];
   const run = await klp(args, { cwd, timeout: 9 * minutes });
   t.equal(run.status, 3);
   t.match(results(cwd).scenarios, [{ verdict: 'error', failure: { message: /waited 0\.3 s for the x86_64 guest to print/ } }]);
