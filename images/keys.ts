@@ -17,7 +17,7 @@ export interface ImageKeys {
 
 /** Makes a new pair of ed25519 keys for host and user. */
 export function generateKeys(): ImageKeys {
-  const user = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'klp' });
+  const user = userKeys();
   const { privateKey } = generateKeyPairSync('ed25519');
   const { d, x } = privateKey.export({ format: 'jwk' });
   if (d === undefined || x === undefined) throw new InfrastructureError('node made an ed25519 key without its numbers');
@@ -32,6 +32,14 @@ export function generateKeys(): ImageKeys {
     // RFC 8709, section 4.
     hostKey: Buffer.concat([string(type), string(point)]),
   };
+}
+
+/** ssh2's generator drops a zero at the beginning of a number: about one key in 370 can be read by nobody, itself included. */
+function userKeys(): { readonly private: string; readonly public: string } {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'klp' });
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error)) return pair;
+  }
 }
 
 /** A string of the SSH protocol (RFC 4251, section 5): its length in four bytes, then itself. */

@@ -27,6 +27,15 @@ void t.test('the user key is one ssh2 can read, and fits its line of authorized_
   t.end();
 });
 
+void t.test('of many keys each can be read', (t) => {
+  const unreadable = Array.from({ length: 2500 }, generateKeys).filter(
+    ({ userKey, authorizedKey }) =>
+      ssh2.utils.parseKey(userKey) instanceof Error || ssh2.utils.parseKey(authorizedKey) instanceof Error,
+  );
+  t.same(unreadable, []);
+  t.end();
+});
+
 void t.test("the host key is in Dropbear's format, and its halves belong together", (t) => {
   const { hostKey, hostKeyFile } = generateKeys();
   const [type, pair = Buffer.alloc(0)] = strings(hostKeyFile);
@@ -51,6 +60,7 @@ void t.test("the host key is in Dropbear's format, and its halves belong togethe
 void t.test('no two images share a key', (t) => {
   const [a, b] = [generateKeys(), generateKeys()];
   t.not(a.userKey, b.userKey);
+  t.not(a.authorizedKey, b.authorizedKey);
   t.notOk(a.hostKey.equals(b.hostKey));
   t.end();
 });
