@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
+import { chmod, mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -14,6 +14,8 @@ export async function namelessFile(make: (file: string) => Promise<void>): Promi
   try {
     const file = join(folder, 'file');
     await make(file);
+    // A copy of it in the cache gets the same mode: a guest's memory has its private keys.
+    await chmod(file, 0o600);
     return await open(file, 'r+');
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import t from 'tap';
 import { architectures } from '../../harness/arch.js';
 import { kernelCommandLine, qemuArguments, shellQuoted, type Hardware } from '../../harness/vm/argv.js';
@@ -55,6 +57,34 @@ void t.test('what may be chosen', (t) => {
   t.equal(
     kernelCommandLine({ ...x86, rdinit: '/nonexistent', append: ['nokaslr', 'mitigations=off'] }),
     'console=ttyS0 panic=1 rdinit=/nonexistent nokaslr mitigations=off',
+  );
+  t.end();
+});
+
+void t.test('whatever the hardware, the guest is walled in', (t) => {
+  const hardware = fc.record({
+    arch: fc.constantFrom(...Object.values(architectures)),
+    accel: fc.constantFrom('tcg' as const, 'kvm' as const),
+    kernel: fc.constant('/k'),
+    initramfs: fc.constant('/i'),
+    transport: fc.constantFrom('pci' as const, 'mmio' as const),
+    agentPort: fc.boolean(),
+    paused: fc.boolean(),
+    append: fc.array(fc.string()),
+  });
+  fc.assert(
+    fc.property(hardware, (one) => {
+      const argv = qemuArguments(one);
+      // The kernel's words are one argument, whatever is in them.
+      const words = argv.filter((_, i) => argv[i - 1] !== '-append');
+      const all = (name: string): (string | undefined)[] => words.flatMap((word, i) => (word === name ? [words[i + 1]] : []));
+      assert.deepEqual(all('-sandbox'), ['on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny']);
+      assert.deepEqual(all('-netdev'), ['user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22']);
+      assert.ok(words.includes('-nodefaults') && words.includes('-no-user-config'));
+      const open = /^-(nic|net|virtfs|fsdev|vnc|spice|monitor|qmp|gdb|s|incoming|hda|cdrom|usb.*)$|guestfwd|smb=|tftp=|9p|vhost|tcp:(?!127\.0\.0\.1:0-)/;
+      assert.deepEqual(words.filter((word) => open.test(word)), []);
+      assert.deepEqual(all('-drive').map((drive) => /(?:^|,)file\.filename=([^,]*)/.exec(drive ?? '')?.[1]), ['/dev/fdset/1']);
+    }),
   );
   t.end();
 });
