@@ -2,8 +2,7 @@
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import pRetry, { AbortError } from 'p-retry';
-import { Client } from 'ssh2';
-import type { ClientChannel, ConnectConfig } from 'ssh2';
+import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
 import { ConnectionLostError, HostKeyError } from './errors.js';
 import { tarStream, type FileToPush } from './tar.js';
@@ -45,13 +44,16 @@ export interface ExecOptions {
  * Connects and logs in, again and again until the guest answers.
  *
  * @throws DeadlineError when it did not within `deadline`; HostKeyError at once when another host answers;
- *   InfrastructureError when it refuses the key; the signal's reason
+ *   InfrastructureError when it refuses the key, or the key can't be read; the signal's reason
  */
 export async function connect(target: SshTarget): Promise<SshSession> {
   const { deadline = 60_000, signal } = target;
   const end = Date.now() + deadline;
   const where = `${target.host} port ${target.port}`;
   let last: unknown;
+  // Trying again would make it no better.
+  const key = ssh2.utils.parseKey(target.privateKey);
+  if (key instanceof Error) throw new InfrastructureError(`the SSH key for ${where} can't be read: ${key.message}`);
   try {
     return await pRetry(
       async () => {
@@ -81,8 +83,8 @@ export async function connect(target: SshTarget): Promise<SshSession> {
   }
 }
 
-function connectOnce(target: SshTarget, left: number): Promise<Client> {
-  const client = new Client();
+function connectOnce(target: SshTarget, left: number): Promise<ssh2.Client> {
+  const client = new ssh2.Client();
   let seenKey: Buffer | undefined;
   // The key's own type is asked for, so that a host with several keys shows the pinned one.
   const keyType = target.hostKey.subarray(4, 4 + target.hostKey.readUInt32BE(0)).toString();
@@ -124,7 +126,7 @@ export class SshSession {
   private readonly waiting = new Set<(error: Error) => void>();
 
   /** @param client connected and logged in */
-  constructor(private readonly client: Client) {
+  constructor(private readonly client: ssh2.Client) {
     client.removeAllListeners('error');
     client.on('error', (error: Error) => this.lose(`SSH connection to the guest lost: ${error.message}`));
     client.on('close', () => this.lose('SSH connection to the guest lost'));

@@ -62,6 +62,9 @@ await t.test('what cannot be reached is waited for, and no longer than told', as
     name: 'DeadlineError',
     message: 'waited 1.0 s for an SSH server at 127.0.0.1 port 1',
   });
+  await t.rejects(connect({ ...target, port: 1, privateKey: 'no key' }), {
+    message: "the SSH key for 127.0.0.1 port 1 can't be read: Unsupported key format",
+  });
   const stop = new AbortController();
   setTimeout(() => stop.abort(new Error('QEMU has ended')), 200);
   await t.rejects(connect({ ...target, port: 1, signal: stop.signal }), { message: 'QEMU has ended' });
