@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MOST_AT_ONCE 16384u
+
 enum write_flags { WRITE_TRUNCATE = 1, WRITE_APPEND = 2, WRITE_CREATE = 4 };
 
 long slurp(const char *path, char *data, size_t room)
@@ -20,7 +22,10 @@ long slurp(const char *path, char *data, size_t room)
 	if (fd < 0)
 		return -errno;
 	while (got < room) {
-		n = read(fd, data + got, room - got);
+		/* Not all at once: for a file of /proc/sys the kernel clears a buffer of the size that is asked for. */
+		size_t part = room - got < MOST_AT_ONCE ? room - got : MOST_AT_ONCE;
+
+		n = read(fd, data + got, part);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
