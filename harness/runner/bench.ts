@@ -79,17 +79,20 @@ export class Bench implements AsyncDisposable {
   static async start(options: BenchOptions): Promise<Bench> {
     const { kernel, progress, signal } = options;
     const arch = architectures[kernel.arch];
-    const agent = await buildAgent(kernel.arch, progress);
-    const image = await buildImage({ kernel, agent, suite: await hostSuite(), progress });
-    const { accel, reason } = await chooseAccel(kernel.arch, options.accel);
+    const [image, { accel, reason }, bootedFile, aio] = await Promise.all([
+      imageFor(kernel, progress),
+      chooseAccel(kernel.arch, options.accel),
+      bootFile(kernel, progress),
+      chooseAio(),
+    ]);
     const hardware: Hardware = {
       arch,
       accel,
-      kernel: await bootFile(kernel, progress),
+      kernel: bootedFile,
       initramfs: image.initramfs,
       transport: image.transport,
       agentPort: image.agentPort,
-      aio: await chooseAio(),
+      aio,
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
     };
     const fingerprint = await stateFingerprint(hardware, kernel.fingerprint, image.fingerprint);
@@ -194,6 +197,11 @@ export class Bench implements AsyncDisposable {
     this.guest.disconnect();
     await this.machine.stop();
   }
+}
+
+async function imageFor(kernel: AcquiredKernel, progress: Progress): Promise<Image> {
+  const [agent, suite] = await Promise.all([buildAgent(kernel.arch, progress), hostSuite()]);
+  return buildImage({ kernel, agent, suite, progress });
 }
 
 /** What a machine is given that is no part of what its saved state depends on. */

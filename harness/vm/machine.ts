@@ -11,7 +11,7 @@ import { MachineError, describeExit, whatBecame, type FailureKind, type MachineE
 import { Port } from './port.js';
 import { findProgram, tiedToUs } from './qemu.js';
 import { Qmp } from './qmp.js';
-import { copyStates, openStates, roomForStates, type SavedStates } from './states.js';
+import { checkStates, copyStates, openStates, roomForStates, type SavedStates } from './states.js';
 import { type RegisterDump, readRegisters } from './registers.js';
 import { within } from './within.js';
 
@@ -93,6 +93,9 @@ export class Machine {
   static async start(options: MachineOptions): Promise<Machine> {
     options.signal?.throwIfAborted();
     findProgram(options.arch.qemu, options.arch.qemuPackage);
+    // Meanwhile QEMU starts: it loads nothing before this is known.
+    const checked = options.restore && checkStates(options.restore.states);
+    checked?.catch(() => undefined);
     const states = await openStates(options.restore?.states);
     let machine: Machine;
     try {
@@ -103,7 +106,7 @@ export class Machine {
       throw error;
     }
     try {
-      await machine.becomeReady();
+      await machine.becomeReady(checked);
     } catch (error) {
       await machine.stop();
       options.signal?.throwIfAborted();
@@ -253,7 +256,7 @@ export class Machine {
     });
   }
 
-  private async becomeReady(): Promise<void> {
+  private async becomeReady(statesChecked: Promise<void> | undefined): Promise<void> {
     // Listens before anything can be missed.
     const ready = this.readyMarker();
     ready.catch(() => undefined);
@@ -276,6 +279,7 @@ export class Machine {
     this.port = sshPortOf(await this.control.human('info usernet'));
     const { restore } = this.options;
     if (restore) {
+      await statesChecked;
       await this.loadSnapshot(restore.snapshot);
     } else {
       await this.awaitReady(ready);

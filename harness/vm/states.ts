@@ -22,8 +22,8 @@ export interface SavedStates {
 /**
  * A qcow2 file without a name, for a guest's saved states.
  *
- * @param from saved states to start from, checked and copied; without them, an empty file is made
- * @throws InfrastructureError when qemu-img is missing, the disk is full, or `from` is not what it was
+ * @param from saved states to start from, which are copied; without them, an empty file is made
+ * @throws InfrastructureError when qemu-img is missing or the disk is full
  */
 export async function openStates(from?: SavedStates): Promise<FileHandle> {
   const qemuImg = findProgram('qemu-img', 'qemu-utils');
@@ -34,11 +34,13 @@ export async function openStates(from?: SavedStates): Promise<FileHandle> {
       return;
     }
     await copyFile(from.file, file, constants.COPYFILE_FICLONE);
-    // The copy is what will be loaded, so that is what is looked at.
-    if ((await fileDigest(file)) !== from.sha256) {
-      throw new InfrastructureError(`saved guest state ${from.file} is damaged`, { hint: `remove it: ${from.file}` });
-    }
   });
+}
+
+/** @throws InfrastructureError when saved states are not what they were: to be known before they are loaded */
+export async function checkStates({ file, sha256 }: SavedStates): Promise<void> {
+  if ((await fileDigest(file)) === sha256) return;
+  throw new InfrastructureError(`saved guest state ${file} is damaged`, { hint: `remove it: ${file}` });
 }
 
 /** For a person: how much room there is for saved states, and how to give them another place. */
