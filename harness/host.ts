@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { $ } from 'zx';
+import { $ } from 'zx/core';
 import { InfrastructureError } from './errors.js';
 
 /** What `make e2e ARCH=arm64` and a kernel developer's shell export, and kbuild must not inherit. */
