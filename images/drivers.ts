@@ -118,12 +118,11 @@ class Shelf {
     const { modulesDir } = kernel;
     if (modulesDir === undefined) return new Shelf(config, new Set(), new Map());
     const builtin = await readFile(join(modulesDir, 'modules.builtin'), 'utf8').catch(() => '');
-    const names = await readdir(modulesDir, { recursive: true });
-    const files = names.filter((name) => /\.ko(\.(xz|zst|gz))?$/.test(name)).sort();
+    const files = (await filesBelow(modulesDir)).filter((file) => /\.ko(\.(xz|zst|gz))?$/.test(file)).sort();
     return new Shelf(
       config,
       new Set(builtin.split('\n').map(moduleName)),
-      new Map(files.map((name) => [moduleName(name), join(modulesDir, name)])),
+      new Map(files.map((file) => [moduleName(file), file])),
     );
   }
 
@@ -143,6 +142,16 @@ class Shelf {
     for (const dependency of dependencies(object)) await this.load(dependency, loaded);
     loaded.set(name, { name, object });
   }
+}
+
+/** Every file of a modules folder; not those of the source tree that links in it lead to. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const below = entries.map(async (entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+  return (await Promise.all(below)).flat();
 }
 
 /** `kernel/drivers/net/virtio-net.ko.xz` → `virtio_net`: what the kernel calls it. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import t from 'tap';
 import { dependencies, findDrivers } from '../../images/drivers.js';
@@ -48,6 +48,17 @@ void t.test('modules come after what they depend on', async (t) => {
   t.same(notes, []);
 });
 
+void t.test('modules of the source tree that a link leads to are none of the kernel', async (t) => {
+  const linked = await altered(t, same, async (from, to) => {
+    if (!from.endsWith('/failover.ko')) await copyFile(from, to);
+  });
+  const source = join(linked.modulesDir ?? '', '..', 'source');
+  await mkdir(source);
+  await writeFile(join(source, 'failover.ko'), 'of another build');
+  await symlink('../source', join(linked.modulesDir ?? '', 'build'));
+  await t.rejects(findDrivers(linked), { message: 'kernel module failover is depended upon but nowhere to be found' });
+});
+
 void t.test('compressed modules are unpacked', async (t) => {
   const expected = await findDrivers(kernel);
   for (const [tool, suffix] of [['xz', '.xz'], ['zstd', '.zst'], ['gzip', '.gz']] as const) {
@@ -86,7 +97,7 @@ void t.test('a module that is there but whose dependency is not', async (t) => {
 
 void t.test('a kernel without virtio-rng can do, and it is said', async (t) => {
   const mute = await altered(t, (config) =>
-    config.replace(/^(CONFIG_VIRTIO_(PCI|NET))=m$/gm, '$1=y').replace('CONFIG_HW_RANDOM_VIRTIO=m', ''),
+    config.replace(/^(CONFIG_VIRTIO_(PCI|NET|CONSOLE))=m$/gm, '$1=y').replace('CONFIG_HW_RANDOM_VIRTIO=m', ''),
   );
   t.same((await findDrivers(mute)).notes, [
     `${mute.name} has no CONFIG_HW_RANDOM_VIRTIO: nothing feeds the source of randomness (virtio-rng)`,
