@@ -160,6 +160,22 @@ await t.test('nothing that one scenario does reaches the next', async (t) => {
   }
 });
 
+await t.test('a restored guest has the present time, and random numbers that no other has', async (t) => {
+  await using bench = await Bench.start(options);
+  const drawn: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    const before = Date.now() / 1000 - 2;
+    await bench.reset();
+    const { guest } = bench;
+    drawn.push(must(await guest.readText('/proc/sys/kernel/random/uuid'), 'uuid'));
+    // When this kernel was booted, in whole seconds since 1970, and how long ago that was.
+    const booted = Number(/^btime (\d+)$/m.exec(must(await guest.readText('/proc/stat'), '/proc/stat'))?.[1]);
+    const up = Number(must(await guest.readText('/proc/uptime'), '/proc/uptime').split(' ')[0]);
+    t.ok(before <= booted + up && booted + up <= Date.now() / 1000 + 2, `${booted + up}`);
+  }
+  t.equal(new Set(drawn).size, drawn.length, 'without new entropy a restore would repeat them');
+});
+
 await t.test('50 restores: neither memory nor descriptors nor files grow', async (t) => {
   await using bench = await Bench.start(options);
   const { pid } = bench.machine;
