@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { architectures, type Arch } from '../harness/arch.js';
 import { cacheRoot, cached, digest } from '../harness/cache.js';
 import { InfrastructureError } from '../harness/errors.js';
-import { host, lastLines, tryHost } from '../harness/host.js';
+import { host, lastLines } from '../harness/host.js';
 import { packagePath } from '../harness/package-root.js';
 import type { AptRoot } from './apt.js';
 import { configure } from './kconfig.js';
 import { unpackPackage } from './packages.js';
 import { remembered, withPlan, type Plan } from './plan.js';
 import { loadKernel, storeKernel } from './store.js';
-import { compilerPackage, defaultPrefix, findToolchain, requireTools, type HostTool } from './toolchain.js';
+import { compilerPackage, defaultPrefix, findToolchain, requireTools, runMake, type HostTool } from './toolchain.js';
 import type { AcquiredKernel, PackageRecord, Progress, Toolchain } from './types.js';
 
 /** Raised when the way a kernel is built or laid out changes, so that older cache entries are left alone. */
@@ -76,7 +76,7 @@ export async function acquireBuilt(kernel: BuiltKernel, progress: Progress): Pro
       const [source] = packages;
       if (!source) throw new Error('a source plan has one package');
       const tree = await unpackSource(join(work, 'src'), source, root, progress);
-      await configure(tree, kernel.arch, toolchain.crossCompile, fragments);
+      await configure(tree, kernel.arch, toolchain, fragments);
       await compile(tree, kernel, toolchain, source, join(cacheRoot(), 'logs', `${key}.log`), progress);
       await install(tree, work, kernel, toolchain, source);
       await rm(join(work, 'src'), { recursive: true });
@@ -146,10 +146,9 @@ export async function unpackSource(
   return join(folder, source.name);
 }
 
-function makeArguments(kernel: BuiltKernel, toolchain: Toolchain, source: PackageRecord): string[] {
+function makeArguments(kernel: BuiltKernel, source: PackageRecord): string[] {
   return [
     `ARCH=${architectures[kernel.arch].kbuild}`,
-    `CROSS_COMPILE=${toolchain.crossCompile}`,
     // The same input gives the same kernel, wherever and whenever it is built.
     'KBUILD_BUILD_USER=klp',
     'KBUILD_BUILD_HOST=klp',
@@ -183,7 +182,7 @@ export async function compile(
   try {
     const jobs = `-j${availableParallelism() + 1}`;
     const targets = [imageOf(kernel.arch).target, 'modules'];
-    const result = await tryHost('make', [...makeArguments(kernel, toolchain, source), jobs, ...targets], {
+    const result = await runMake(toolchain, [...makeArguments(kernel, source), jobs, ...targets], [tree], {
       cwd: tree,
       timeout: 3 * 3600_000,
       onLine: (line) => {

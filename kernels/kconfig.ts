@@ -3,7 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { architectures, type Arch } from '../harness/arch.js';
 import { InfrastructureError } from '../harness/errors.js';
-import { tryHost, lastLines } from '../harness/host.js';
+import { lastLines } from '../harness/host.js';
+import { runMake } from './toolchain.js';
+import type { Toolchain } from './types.js';
 
 /** Options set in a `.config` or a fragment, by name; `# CONFIG_X is not set` reads as `n`. Later lines win. */
 export function parseConfig(text: string): Map<string, string> {
@@ -43,17 +45,17 @@ export function untaken(fragment: string, config: string): UntakenOption[] {
 export async function configure(
   source: string,
   arch: Arch,
-  crossCompile: string,
+  toolchain: Toolchain,
   fragments: readonly string[],
 ): Promise<void> {
   const wanted = fragments.join('\n');
   const file = join(source, '.klp-fragments');
   await writeFile(file, wanted);
-  const result = await tryHost(
-    'make',
-    [`ARCH=${architectures[arch].kbuild}`, `CROSS_COMPILE=${crossCompile}`, 'allnoconfig'],
-    { cwd: source, env: { KCONFIG_ALLCONFIG: file }, timeout: 10 * 60_000 },
-  );
+  const result = await runMake(toolchain, [`ARCH=${architectures[arch].kbuild}`, 'allnoconfig'], [source], {
+    cwd: source,
+    env: { KCONFIG_ALLCONFIG: file },
+    timeout: 10 * 60_000,
+  });
   if (result.exitCode !== 0) {
     throw new InfrastructureError('the kernel could not be configured', { details: lastLines(result.all, 20) });
   }

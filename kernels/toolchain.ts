@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { architectures, type Arch } from '../harness/arch.js';
 import { InfrastructureError } from '../harness/errors.js';
-import { tryHost } from '../harness/host.js';
+import { type HostOptions, type HostResult, tryHost } from '../harness/host.js';
 import type { Toolchain } from './types.js';
 
 /** A host program that a build needs, and the Debian package that has it. */
@@ -64,4 +64,18 @@ export async function findToolchain(arch: Arch, prefix: string, gcc = 'gcc'): Pr
 /** Debian's package of a compiler: `gcc-12`, `gcc-12-aarch64-linux-gnu`. */
 export function compilerPackage(arch: Arch, gcc: string): string {
   return arch === 'x86_64' ? gcc : `${gcc}-${architectures[arch].triplet.replaceAll('_', '-')}`;
+}
+
+/**
+ * Runs `make` on a kernel's tree with the kernel's own toolchain.
+ * @param folders host folders that it reads or writes; they have the same paths in a toolchain's private root
+ * @throws InfrastructureError when it cannot be started or its time is up
+ */
+export async function runMake(
+  toolchain: Toolchain,
+  args: readonly string[],
+  _folders: readonly string[],
+  options: HostOptions = {},
+): Promise<HostResult> {
+  return tryHost('make', [`CROSS_COMPILE=${toolchain.crossCompile}`, ...(toolchain.make ?? []), ...args], options);
 }

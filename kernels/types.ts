@@ -16,6 +16,10 @@ export interface Toolchain {
   readonly crossCompile: string;
   /** First line of `<crossCompile>gcc --version`, or of the compiler the build directory asks for. */
   readonly version: string;
+  /** Private root of another Debian release, which compiler and make are run in; undefined for the host's own. */
+  readonly root?: string;
+  /** Words for every `make`, `LLVM=1` for example. */
+  readonly make?: readonly string[];
 }
 
 /** What `--boot` may say. */

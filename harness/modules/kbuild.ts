@@ -2,11 +2,11 @@
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { runMake } from '../../kernels/toolchain.js';
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { architectures } from '../arch.js';
 import { cacheRoot } from '../cache.js';
 import { InfrastructureError } from '../errors.js';
-import { tryHost } from '../host.js';
 
 /** A module as one C file. */
 export interface ModuleSource {
@@ -37,7 +37,7 @@ export async function kbuild(
   try {
     await writeFile(join(work, 'Kbuild'), `obj-m := ${modules.map((m) => `${m.name}.o`).join(' ')}\n`);
     await Promise.all(modules.map((m) => writeFile(join(work, `${m.name}.c`), m.source)));
-    const result = await tryHost('make', makeArguments(kernel, work), {
+    const result = await runMake(kernel.toolchain, makeArguments(kernel, work), [kernel.buildDir, work], {
       timeout: 30 * 60_000,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -60,7 +60,6 @@ function makeArguments(kernel: AcquiredKernel, work: string): string[] {
     kernel.buildDir,
     `M=${work}`,
     `ARCH=${architectures[kernel.arch].kbuild}`,
-    `CROSS_COMPILE=${kernel.toolchain.crossCompile}`,
     // Symbols that nothing exports become livepatch symbols after modpost.
     'KBUILD_MODPOST_WARN=1',
     '--no-print-directory',
