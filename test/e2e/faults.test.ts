@@ -20,7 +20,7 @@ const built = await (await findKernel(arm)).cached();
 
 async function run(t: Test, kernel: string, grep: string): Promise<{ by: (id: string) => Scenario | undefined; stdout: string }> {
   const cwd = t.testdir({});
-  const { status, stdout, stderr } = await klp(['run', faults, '--grep', grep, '--kernel', kernel], { cwd, timeout: 19 * minutes });
+  const { status, stdout, stderr } = await klp(['run', faults, '--grep', grep, '--kernel', kernel, '--jobs', '1'], { cwd, timeout: 19 * minutes });
   t.equal(status, 3, `errors, and nothing worse: ${stderr}`);
   const results = resultsSchema.parse(JSON.parse(readFileSync(join(cwd, 'klp-results/latest/results.json'), 'utf8')));
   t.equal(results.finished, true);

@@ -27,7 +27,7 @@ async function pausing(
 ): Promise<{ status: number | null; stderr: string; pauses: number }> {
   let pauses = 0;
   const visits: Promise<void>[] = [];
-  const ended = await klp(['run', '--kernel', stockName, '--pause-on-failure', '--gdb', ...args], {
+  const ended = await klp(['run', '--kernel', stockName, '--pause-on-failure', '--gdb', '--jobs', '1', ...args], {
     cwd,
     timeout: 14 * minutes,
     onStart: (child) => {
