@@ -30,6 +30,8 @@ export interface HostOptions {
   readonly onLine?: (line: string) => void;
   readonly input?: string;
   readonly signal?: AbortSignal;
+  /** stderr goes where stdout goes, so that `all` has both in the order they were written; `stderr` stays empty. */
+  readonly inOrder?: boolean;
 }
 
 /**
@@ -37,6 +39,7 @@ export interface HostOptions {
  * @throws InfrastructureError when it cannot be started or its time is up
  */
 export async function tryHost(command: string, args: readonly string[], options: HostOptions = {}): Promise<HostResult> {
+  const words = options.inOrder === true ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', command, ...args] : [command, ...args];
   const child = $({
     nothrow: true,
     quiet: true,
@@ -45,7 +48,7 @@ export async function tryHost(command: string, args: readonly string[], options:
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.input === undefined ? {} : { input: options.input }),
-  })`${command} ${args}`;
+  })`${words}`;
   const { onLine } = options;
   if (onLine) {
     for (const stream of [child.stdout, child.stderr]) {

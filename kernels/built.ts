@@ -185,6 +185,8 @@ export async function compile(
     const result = await runMake(toolchain, [...makeArguments(kernel, source), jobs, ...targets], [tree], {
       cwd: tree,
       timeout: 3 * 3600_000,
+      // What a compiler says of a failure must stand beside it, among the last lines.
+      inOrder: true,
       onLine: (line) => {
         if (/^ {2}(CC|AS|LDS) /.test(line)) objects++;
       },
