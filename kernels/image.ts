@@ -50,7 +50,7 @@ function bannerRelease(image: Buffer): string | undefined {
 }
 
 /** The payload of a gzip file or of an EFI zboot image with gzip inside; the same buffer for anything else. */
-function decompressed(image: Buffer): Buffer {
+export function decompressed(image: Buffer): Buffer {
   let packed = image;
   if (image.length > 32 && image.toString('latin1', 4, 8) === 'zimg') {
     const offset = image.readUInt32LE(8);

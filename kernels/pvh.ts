@@ -7,6 +7,7 @@ import { gunzip } from 'node:zlib';
 import { cached, digest, ifCached } from '../harness/cache.js';
 import { messageOf } from '../harness/errors.js';
 import { scrubbedEnvironment } from '../harness/host.js';
+import { decompressed, identifyImage } from './image.js';
 import { parseConfig } from './kconfig.js';
 import type { AcquiredKernel, Progress } from './types.js';
 
@@ -113,6 +114,18 @@ export async function bootFile(kernel: AcquiredKernel, progress: Progress): Prom
     progress(`note: ${kernel.name} ${as}: its payload cannot be unpacked: ${messageOf(error)}`);
     return kernel.image;
   }
+}
+
+/**
+ * The kernel itself, as it lies in memory: for a look at what its code refers to.
+ * @returns undefined when its image is in a form that is not unpacked here
+ */
+export async function uncompressed(kernel: AcquiredKernel): Promise<Buffer | undefined> {
+  const image = await readFile(kernel.image);
+  const payload = payloadOf(image);
+  if (!payload) return identifyImage(image).arch === undefined ? undefined : decompressed(image);
+  if (payload.packed === undefined) return undefined;
+  return unpacked(payload.packed, payload).catch(() => undefined);
 }
 
 async function unpacked(packed: 'gzip' | 'xz' | 'zstd', { data, size }: Payload): Promise<Buffer> {

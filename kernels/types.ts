@@ -39,6 +39,8 @@ export interface AcquiredKernel {
   readonly image: string;
   /** `--boot`: `image` has it started as it is; `auto`, or nothing, without its decompressor where that can be. */
   readonly boot?: BootChoice;
+  /** `--append`: words for the kernel's command line, beside the judged guest's own. */
+  readonly append?: readonly string[];
   /** Directory for `make -C <buildDir> M=…`. */
   readonly buildDir: string;
   /** `.config` of this kernel. */

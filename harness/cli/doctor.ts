@@ -43,6 +43,8 @@ const always: readonly Need[] = [
   program('zstd', 'zstd'),
   program('setpriv', 'util-linux'),
   program('readelf', 'binutils'),
+  // For kernels that take signed modules only.
+  program('openssl', 'openssl'),
   // QEMU's packages only recommend it.
   program('qemu-img', 'qemu-utils'),
   file('/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'),

@@ -3,9 +3,10 @@ import { Command } from 'commander';
 import { catalogue, findKernel } from '../../kernels/catalogue.js';
 import { UsageError } from '../errors.js';
 import { clean } from '../report/text.js';
+import { probeCommand } from './kernels-probe.js';
 import { say } from './say.js';
 
-/** `klp kernels list | fetch K | build K | path K`. */
+/** `klp kernels list | fetch K | build K | path K | probe K`. */
 export function kernelsCommand(): Command {
   const command = new Command('kernels').description('the kernels that can be tested');
   command
@@ -57,5 +58,6 @@ export function kernelsCommand(): Command {
       }
       process.stdout.write(`${kernel.image}\n${kernel.buildDir}\n`);
     });
+  command.addCommand(probeCommand());
   return command;
 }

@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { ExitStatus, UsageError } from '../errors.js';
+import type { KeyFiles } from '../modules/sign.js';
 import type { Display } from '../report/reporter.js';
 import { createReporter } from '../report/reporters.js';
 import { readExpectations } from '../runner/expectations.js';
@@ -37,6 +38,8 @@ export interface RunWords extends KernelOptions {
   readonly pauseOnFailure?: boolean;
   readonly pauseTimeout?: number;
   readonly gdb?: boolean;
+  readonly signKey?: string;
+  readonly signCert?: string;
 }
 
 /** Read when it is there and none is named. */
@@ -71,6 +74,7 @@ export function withKernelOptions(command: Command): Command {
     .option('--toolchain <prefix>', 'CROSS_COMPILE prefix for modules of --image')
     .option('--modules-dir <dir>', 'lib/modules/<release> of --image, when it lacks drivers built in')
     .addOption(new Option('--boot <what>', 'image: start a bzImage as it is, not the kernel inside it').choices(['auto', 'image']).default('auto'))
+    .option('--append <words>', "words for the kernel's command line; the judged guest has none")
     .addOption(new Option('--accel <accel>', 'accelerator').choices(['auto', 'kvm', 'tcg']).default('auto'));
 }
 
@@ -93,6 +97,8 @@ function runOptions(): Command {
     .option('--pause-on-failure', 'stop where a scenario fails and say how to reach its guest')
     .option('--pause-timeout <s>', `seconds after which a pause ends (default: none on a terminal, else ${unattended})`, wholeNumber(1))
     .option('--gdb', 'give each guest a stub for a debugger, behind a socket of your own')
+    .option('--sign-key <file>', 'private key (PEM) that modules are signed with, for kernels that take no others')
+    .option('--sign-cert <file>', 'its certificate, when it is not in the same file')
     .option('--fresh', 'boot the guests, though the cache may have their state')
     .addOption(new Option('--rdinit <path>', 'another first program in the guest').hideHelp())
     .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
@@ -125,6 +131,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
   const chosen = past ? chosenThen('scenario', past.started.scenarios.map((s) => s.id), every, (c) => c.scenario.id) : every;
   const now = await chooseKernels(options);
   const kernels = past ? chosenThen('kernel', past.started.kernels, now, (k) => k.name) : now;
+  const signing = keyFiles(options);
   const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
   // Unknown names are found before anything is booted.
   const shown = createReporter(options.reporter, display());
@@ -157,6 +164,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       command: ['klp', ...process.argv.slice(2)],
       signal,
       gdb: options.gdb === true,
+      ...(signing === undefined ? {} : { signing }),
       ...(options.pauseOnFailure === true ? { pause } : {}),
       ...(past === undefined ? {} : { past }),
       fresh: options.fresh === true,
@@ -171,6 +179,12 @@ async function perform(words: readonly string[], options: RunWords, harness: str
   } finally {
     release();
   }
+}
+
+function keyFiles({ signKey: key, signCert: certificate }: RunWords): KeyFiles | undefined {
+  if (key !== undefined) return { key, certificate: certificate ?? key };
+  if (certificate !== undefined) throw new UsageError('--sign-cert belongs to --sign-key');
+  return undefined;
 }
 
 function display(): Display {

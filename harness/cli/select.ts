@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bringKernel } from '../../kernels/brought.js';
 import { defaultKernels, findKernel } from '../../kernels/catalogue.js';
+import { promised } from '../../kernels/promised.js';
 import type { BootChoice } from '../../kernels/types.js';
 import { scenarios as ours } from '../../scenarios/index.js';
 import { type Arch, parseArch } from '../arch.js';
@@ -23,6 +24,8 @@ export interface KernelOptions {
   readonly toolchain?: string;
   readonly modulesDir?: string;
   readonly boot?: BootChoice;
+  /** Words separated by blanks. */
+  readonly append?: string;
 }
 
 /**
@@ -32,11 +35,13 @@ export interface KernelOptions {
 export async function chooseKernels(options: KernelOptions): Promise<readonly KernelChoice[]> {
   const chosen = await named(options);
   const { boot = 'auto' } = options;
-  if (boot === 'auto') return chosen;
-  return chosen.map(({ name, acquire, words }) => ({
-    name,
-    acquire: async (progress) => ({ ...(await acquire(progress)), boot }),
-    words: `${words} --boot ${boot}`,
+  const append = (options.append ?? '').split(/\s+/).filter((word) => word !== '');
+  if (boot === 'auto' && append.length === 0) return chosen;
+  const more = [...(boot === 'auto' ? [] : ['--boot', boot]), ...(append.length === 0 ? [] : ['--append', append.join(' ')])];
+  return chosen.map((choice) => ({
+    ...choice,
+    acquire: async (progress) => ({ ...(await choice.acquire(progress)), boot, ...(append.length === 0 ? {} : { append }) }),
+    words: `${choice.words} ${shellQuoted(more)}`,
   }));
 }
 
@@ -54,7 +59,12 @@ async function named(options: KernelOptions): Promise<readonly KernelChoice[]> {
     }
   }
   const distinct = new Map(entries.map((entry) => [entry.name, entry]));
-  return [...distinct.values()].map(({ name, acquire }) => ({ name, acquire, words: shellQuoted(['--kernel', name]) }));
+  return [...distinct.values()].map(({ name, acquire }) => ({
+    name,
+    acquire,
+    words: shellQuoted(['--kernel', name]),
+    must: promised(name),
+  }));
 }
 
 async function brought(options: KernelOptions, arch: Arch | undefined): Promise<KernelChoice> {

@@ -86,6 +86,13 @@ const payloads = {
     restored: z.boolean().optional(),
     capabilities: z.array(z.string()),
   }),
+  /** What the kernel can be asked, and what showed that. */
+  'kernel.probed': z.object({
+    ...inKernel,
+    findings: z.array(z.object({ capability: z.string(), has: z.boolean(), evidence: z.string() })),
+    /** What the catalogue says that it must have. */
+    promised: z.array(z.string()),
+  }),
   /** Which results of the run's earlier parts hold: those of the other scenarios, and all of the kernel's clauses, do not. */
   'kernel.resumed': z.object({
     ...inKernel,

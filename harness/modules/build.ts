@@ -17,6 +17,7 @@ import { InfrastructureError, messageOf } from '../errors.js';
 import { type ModuleDescription, type UsedSymbol, targetFunctions, vmlinux } from '../model/description.js';
 import { packagePath } from '../package-root.js';
 import { type ModuleSource, ModuleBuildError, kbuild } from './kbuild.js';
+import { type SigningKey, signModule } from './sign.js';
 import { type Dialect, livepatchSource } from './source.js';
 
 /** What building needs to know of a kernel beside its build directory. */
@@ -25,6 +26,8 @@ export interface BuildFacts {
   readonly dialect: Dialect;
   /** The kernel's own symbol table, in its own order: sympos is counted in it. */
   readonly kallsyms: readonly KallsymsEntry[];
+  /** Set for a kernel that takes signed modules only. */
+  readonly signing?: SigningKey;
 }
 
 /** Result of one module: where its .ko is, or why there is none. */
@@ -128,8 +131,17 @@ async function compile(
   }
 }
 
-/** Conversion, faults and the checks that need the linked module. */
+/** What is loaded: the module as it was compiled, checked, converted, broken where it is meant to be, and signed. */
 async function finish(facts: BuildFacts, description: ModuleDescription, file: string, key: string): Promise<string> {
+  const made = await finishUnsigned(facts, description, file, key);
+  if (!facts.signing) return made;
+  const bytes = await signModule(await readFile(made), facts.signing);
+  const directory = await cached('modules', digest(key, bytes), (d) => writeFile(join(d, 'module.ko'), bytes));
+  return join(directory, 'module.ko');
+}
+
+/** Conversion, faults and the checks that need the linked module. */
+async function finishUnsigned(facts: BuildFacts, description: ModuleDescription, file: string, key: string): Promise<string> {
   const object = readObject(await readFile(file));
   if (description.kind === 'target') {
     checkTarget(object, description.name);

@@ -88,6 +88,9 @@ export class Collector {
         // Of an earlier part of the run: now it is there.
         delete this.#kernel(event.kernel).failure;
         return undefined;
+      case 'kernel.probed':
+        this.#kernel(event.kernel).probed = omit(event, ...envelope, 'kernel');
+        return undefined;
       case 'kernel.booted':
         this.#kernel(event.kernel).booted = omit(event, ...envelope, 'kernel');
         return undefined;

@@ -85,6 +85,13 @@ const kernel = z.object({
       capabilities: z.array(z.string()),
     })
     .optional(),
+  /** What the kernel can be asked, what showed that, and what the catalogue says that it must have. */
+  probed: z
+    .object({
+      findings: z.array(z.object({ capability: z.string(), has: z.boolean(), evidence: z.string() })),
+      promised: z.array(z.string()),
+    })
+    .optional(),
   /** Set when no scenario could run on it. */
   failure: failure.optional(),
 });

@@ -94,6 +94,7 @@ export class Bench implements AsyncDisposable {
       agentPort: image.agentPort,
       aio,
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
+      ...(kernel.append === undefined ? {} : { append: kernel.append }),
     };
     const fingerprint = await stateFingerprint(hardware, kernel.fingerprint, image.fingerprint);
     const plan = { options, image, hardware, why: `${accel}: ${reason}`, fingerprint };

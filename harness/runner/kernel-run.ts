@@ -2,9 +2,11 @@
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { architectures } from '../arch.js';
 import type { FileToPush } from '../guest/guest.js';
+import { type Capability, type Finding, onlyInGuest } from '../model/capabilities.js';
 import { ReferenceModel } from '../model/reference.js';
 import type { Profile } from '../model/verdict.js';
 import { type BuiltModule, buildModules } from '../modules/build.js';
+import { type KeyFiles, signingKey } from '../modules/sign.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { ConnectionLostError } from '../guest/errors.js';
@@ -18,7 +20,7 @@ import type { Expectations } from './expectations.js';
 import { failureFrom, failureOf } from './failures.js';
 import { type Jobs, chooseJobs, hostRoom } from './jobs.js';
 import type { Journal } from './journal.js';
-import { lacking, lacks, moduleFiles, onlyInGuest } from './needs.js';
+import { lacking, lacks, moduleFiles } from './needs.js';
 import { type Pause, gdbLines } from './pause.js';
 import { type Seat, workOff } from './pool.js';
 import { type KernelFacts, type StaticFacts, kernelFacts, staticFacts } from './probe.js';
@@ -51,6 +53,10 @@ export interface KernelRunOptions {
   readonly pause?: Pause;
   /** Gives out paths for debuggers' sockets. */
   readonly gdb?: () => string;
+  /** Capabilities that the kernel's catalogue entry promises. */
+  readonly must: readonly Capability[];
+  /** What modules are signed with, for kernels that refuse those that are not. */
+  readonly signing?: KeyFiles;
 }
 
 /**
@@ -112,9 +118,13 @@ class KernelRun {
     const known = await staticFacts(kernel);
     const left = this.results.missing();
     // What the files show to be missing needs no boot; what only a guest can tell is asked later.
-    const askable = left.filter((s) => lacking(s, known.capabilities).every((c) => onlyInGuest.has(c)));
-    for (const s of left) if (!askable.includes(s)) this.results.notApplicable(s, lacking(s, known.capabilities));
-    if (askable.length === 0) return;
+    const later = onlyInGuest(known.facts);
+    const askable = left.filter((s) => lacking(s, known.capabilities).every((c) => later.has(c)));
+    for (const s of left) if (!askable.includes(s)) this.results.notAsked(s, lacking(s, known.capabilities), known.findings);
+    if (askable.length === 0) {
+      this.probed(known.findings);
+      return;
+    }
     try {
       await this.boot(kernel, known, askable);
     } finally {
@@ -131,7 +141,7 @@ class KernelRun {
     let askable: readonly Scenario[];
     let modules: ReadonlyMap<string, BuiltModule>;
     try {
-      facts = await kernelFacts(kernel, known, bench.guest);
+      facts = await kernelFacts(kernel, known, bench);
       const { capabilities } = facts.facts;
       journal.emit('kernel.booted', {
         kernel: this.name,
@@ -143,9 +153,12 @@ class KernelRun {
         restored: bench.restored,
         capabilities: [...capabilities].sort(),
       });
+      this.probed(facts.findings);
       askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
-      for (const s of scenarios) if (!askable.includes(s)) this.results.notApplicable(s, lacking(s, capabilities));
-      modules = await buildModules({ kernel, ...facts }, askable.flatMap((s) => s.modules), this.progress, signal);
+      for (const s of scenarios) if (!askable.includes(s)) this.results.notAsked(s, lacking(s, capabilities), facts.findings);
+      const signing = await signingKey(kernel, facts.findings, this.options.signing, this.progress);
+      const build = { kernel, ...facts, ...(signing && { signing }) };
+      modules = await buildModules(build, askable.flatMap((s) => s.modules), this.progress, signal);
     } catch (error) {
       await bench[Symbol.asyncDispose]();
       throw error;
@@ -164,6 +177,12 @@ class KernelRun {
       onLost: (guest, error) => this.progress(`guest ${guest} could not be started; the others go on: ${failureFrom(error).message}`),
       signal,
     });
+  }
+
+  private probed(findings: ReadonlyMap<Capability, Finding>): void {
+    const { journal, must } = this.options;
+    const found = [...findings].map(([capability, { has, evidence }]) => ({ capability, has, evidence }));
+    journal.emit('kernel.probed', { kernel: this.name, findings: found, promised: [...must] });
   }
 
   private jobs(scenarios: number, kernel: AcquiredKernel): number {

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: MIT
 import { InfrastructureError } from '../errors.js';
 import type { FileToPush } from '../guest/guest.js';
-import { type Capability, capabilityTexts } from '../model/capabilities.js';
+import { type Capability, type Finding, capabilityTexts } from '../model/capabilities.js';
 import { type BuiltModule, moduleKey } from '../modules/build.js';
 import type { Scenario } from './scenario.js';
-
-/** Capabilities that neither configuration nor header show. */
-export const onlyInGuest: ReadonlySet<Capability> = new Set([
-  'sysfs-signal',
-  'sysfs-force',
-  'sysfs-replace',
-  'sysfs-stack-order',
-  'sysfs-patched',
-]);
 
 /** What a kernel's report says of missing capabilities. */
 export function lacks(missing: readonly Capability[]): string {
   return `the kernel lacks: ${missing.map((c) => `${c} (${capabilityTexts[c]})`).join('; ')}`;
+}
+
+/** What is said where a kernel lacks what its catalogue entry promises: that is no question that can't be asked, but a failure. */
+export function broke(missing: readonly Capability[], findings: ReadonlyMap<Capability, Finding>): string {
+  const each = missing.map((c) => `${c} (${capabilityTexts[c]}; seen: ${findings.get(c)?.evidence ?? 'livepatch is not built in'})`);
+  return `the catalogue says that this kernel has what it lacks: ${each.join('; ')}`;
 }
 
 /** Capabilities that a scenario needs and the kernel has not. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-import type { Capability } from '../model/capabilities.js';
+import type { Capability, Finding } from '../model/capabilities.js';
 import type { Attempt } from './attempt.js';
 import { failureFrom } from './failures.js';
 import type { Expectations, ScenarioOutcome } from './expectations.js';
 import { scenarioFingerprint } from './fingerprint.js';
 import type { Journal } from './journal.js';
-import { lacks } from './needs.js';
+import { broke, lacks } from './needs.js';
 import { type PastKernel, whyAgain } from './resume.js';
 import { type Scenario, clauseIds } from './scenario.js';
 
@@ -19,6 +19,8 @@ interface ResultsOptions {
   readonly expectations: Expectations;
   readonly harness: string;
   readonly past?: PastKernel;
+  /** Capabilities that the kernel's catalogue entry promises. */
+  readonly must: readonly Capability[];
   /** The words that repeat a case: `npx klp run S --kernel K …`. */
   readonly repeat: (scenario: string) => string;
 }
@@ -76,12 +78,18 @@ export class KernelResults {
     journal.emit('kernel.resumed', { kernel: this.name, kept: [...this.#results.keys()], superseded });
   }
 
-  /** The question can't be asked of this kernel. */
-  notApplicable(s: Scenario, missing: readonly Capability[]): void {
-    const reason = lacks(missing);
-    const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'n/a' as const, note: reason }));
+  /**
+   * The question can't be asked of this kernel. Where its catalogue entry says that it can, that is a failure.
+   * @param findings what the probes saw
+   */
+  notAsked(s: Scenario, missing: readonly Capability[], findings: ReadonlyMap<Capability, Finding>): void {
+    const promised = missing.filter((c) => this.options.must.includes(c));
+    const verdict = promised.length > 0 ? 'fail' : 'n/a';
+    const reason = promised.length > 0 ? broke(promised, findings) : lacks(missing);
+    const clauses = clauseIds(s).map((clause) => ({ clause, verdict, note: reason }) as const);
     this.#start(s);
-    this.finish(s, { verdict: 'n/a', reason, clauses }, 0, 1, false);
+    const failure = { kind: 'assertion', message: reason } as const;
+    this.finish(s, { verdict, reason, clauses, ...(verdict === 'fail' ? { failure } : {}) }, 0, 1, false);
   }
 
   /** The kernel cannot be had, booted or kept: what has no result yet is an error. */

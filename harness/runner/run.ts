@@ -6,7 +6,9 @@ import type { AcquiredKernel, Progress } from '../../kernels/types.js';
 import { ExitStatus, InfrastructureError, UsageError, messageOf } from '../errors.js';
 import type { Payload } from '../events/schema.js';
 import { catalogueVersion } from '../model/catalogue/index.js';
+import type { Capability } from '../model/capabilities.js';
 import { type Profile, type Verdict, exitStatus, verdicts } from '../model/verdict.js';
+import type { KeyFiles } from '../modules/sign.js';
 import type { AccelChoice } from '../vm/accel.js';
 import { Access } from './access.js';
 import { judgeClauses } from './clauses.js';
@@ -26,6 +28,8 @@ export interface KernelChoice {
   readonly acquire: (progress: Progress) => Promise<AcquiredKernel>;
   /** Words of the command line that choose it again. */
   readonly words: string;
+  /** Capabilities that its catalogue entry promises. */
+  readonly must?: readonly Capability[];
 }
 
 export interface RunOptions {
@@ -57,6 +61,8 @@ export interface RunOptions {
   readonly pause?: PauseOptions;
   /** Give each guest a debugger's stub. */
   readonly gdb?: boolean;
+  /** What modules are signed with, for kernels that refuse those that are not. */
+  readonly signing?: KeyFiles;
 }
 
 export interface RunSummary {
@@ -127,6 +133,8 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
         repeat: (scenario) => `npx klp run ${options.scenarioWords(scenario)} ${kernel.words}`,
         ...(earlier === undefined ? {} : { past: earlier }),
         fresh: options.fresh === true,
+        must: kernel.must ?? [],
+        ...(options.signing === undefined ? {} : { signing: options.signing }),
         ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
         ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
         ...(options.pause && doors ? { pause: new Pause(directory, doors, options.pause) } : {}),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
+import { InfrastructureError } from '../errors.js';
 import type { EventType, Payload } from '../events/schema.js';
 import { type Guest, type Outcome, type Span, type Task, calls, must } from '../guest/guest.js';
 import type { FunctionName, LivepatchDescription, ModuleDescription } from '../model/description.js';
@@ -135,7 +136,19 @@ export class Session {
 
   private load(module: ModuleDescription): Promise<void> {
     const path = `${moduleDirectory}/${module.name}.ko`;
-    return this.operate({ kind: 'load', module }, `insmod ${module.name}`, () => this.guest.insmod(path));
+    return this.operate({ kind: 'load', module }, `insmod ${module.name}`, async () => {
+      const outcome = await this.guest.insmod(path);
+      this.requireTrusted(module, outcome);
+      return outcome;
+    });
+  }
+
+  /** A key that the kernel does not trust is the user's fault, and says nothing of livepatch. */
+  private requireTrusted(module: ModuleDescription, { name }: Outcome<unknown>): void {
+    if (!this.model.facts.capabilities.has('signatures-enforced') || !/^E(?:NO)?KEY/.test(name)) return;
+    throw new InfrastructureError(`the kernel does not trust the key that ${module.name} is signed with: insmod ends with ${name}`, {
+      hint: 'the certificate of --sign-cert must be one that the kernel was built with',
+    });
   }
 
   private unload(module: ModuleDescription): Promise<void> {

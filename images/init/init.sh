@@ -25,6 +25,7 @@ mount -t tmpfs -o mode=1777 tmpfs /tmp || fail "no tmpfs"
 mount -t tmpfs -o mode=755 tmpfs /run || fail "no tmpfs"
 # A kernel without these can still be judged; what needs them says so.
 mount -t debugfs debugfs /sys/kernel/debug || say "note: no debugfs"
+[ ! -d /sys/kernel/security ] || mount -t securityfs securityfs /sys/kernel/security || say "note: no securityfs"
 [ ! -d /sys/kernel/tracing ] || mount -t tracefs tracefs /sys/kernel/tracing || say "note: no tracefs"
 ln -s /proc/self/fd /dev/fd
 

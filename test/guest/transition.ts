@@ -22,10 +22,11 @@ export interface WatchedTransition {
  * Enables a livepatch that a parked task holds up, releases the task, disables the patch and unloads it, all while a timeline
  * follows `transition`, `enabled`, the parked task and every thread.
  */
-export async function watchTransition({ guest }: Bench, kernel: AcquiredKernel): Promise<WatchedTransition> {
+export async function watchTransition(bench: Bench, kernel: AcquiredKernel): Promise<WatchedTransition> {
+  const { guest } = bench;
   const lib = target('klp_target');
   const patch = livepatch('klp_watched', { klp_target: ['klp_target_beta'] });
-  const facts = await kernelFacts(kernel, await staticFacts(kernel), guest);
+  const facts = await kernelFacts(kernel, await staticFacts(kernel), bench);
   const built = await buildModules({ kernel, ...facts }, [lib, patch], () => undefined);
   const files = [lib, patch].map((module) => {
     const file = built.get(moduleKey(module));

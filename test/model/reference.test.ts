@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import fc from 'fast-check';
 import t from 'tap';
-import { type Capability, probe } from '../../harness/model/capabilities.js';
+import type { Capability } from '../../harness/model/capabilities.js';
 import { parseBoolean } from '../../harness/model/booleans.js';
 import { type LivepatchDescription, gateOf, livepatch, target } from '../../harness/model/description.js';
 import { type Operation, step } from '../../harness/model/operations.js';
@@ -71,22 +71,6 @@ void t.test('what enabled makes of a text', (t) => {
       t.equal(parseBoolean(word + junk), parseBoolean(word));
     }),
   );
-  t.end();
-});
-
-void t.test('probes look at configuration, header and symbols', (t) => {
-  const config = '# header\nCONFIG_LIVEPATCH=y\nCONFIG_HAVE_RELIABLE_STACKTRACE=y\n';
-  const header414 = 'struct klp_patch {\n\tbool immediate;\n};\nint klp_register_patch(struct klp_patch *);';
-  const found = probe({ config, livepatchHeader: header414, symbols: new Set(['enabled_kobj_attr']) });
-  t.strictSame([...found].sort(), ['immediate', 'livepatch', 'registration', 'reliable-stacks']);
-  const later = probe({
-    config,
-    livepatchHeader: 'int klp_apply_section_relocs(void);',
-    symbols: new Set(['force_kobj_attr', 'patched_kobj_attr']),
-  });
-  t.strictSame([...later].sort(), ['livepatch', 'reliable-stacks', 'relocations-at-load', 'sysfs-force', 'sysfs-patched']);
-  const none = probe({ config: '# CONFIG_LIVEPATCH is not set\n', livepatchHeader: header414, symbols: new Set() });
-  t.strictSame([...none], ['no-livepatch']);
   t.end();
 });
 

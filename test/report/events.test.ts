@@ -73,6 +73,11 @@ const payloads: Readonly<Record<EventType, fc.Arbitrary<unknown>>> = {
     bootMs: number,
     capabilities: texts,
   }),
+  'kernel.probed': fc.record({
+    kernel: text,
+    findings: fc.array(fc.record({ capability: text, has: fc.boolean(), evidence: text })),
+    promised: texts,
+  }),
   'kernel.resumed': fc.record({ kernel: text, kept: texts, superseded: fc.array(fc.record({ scenario: text, why: text })) }),
   'kernel.failed': fc.record({ kernel: text, failure }),
   'scenario.started': fc.record(

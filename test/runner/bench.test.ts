@@ -129,7 +129,7 @@ await t.test('a full disk costs the saved state, and not the run', mounts, async
 await t.test('nothing that one scenario does reaches the next', async (t) => {
   await using bench = await Bench.start(options);
   const { guest } = bench;
-  const facts = await kernelFacts(kernel, await staticFacts(kernel), guest);
+  const facts = await kernelFacts(kernel, await staticFacts(kernel), bench);
   const lib = target('klp_target');
   const patch = livepatch('klp_left', { klp_target: ['klp_target_alpha'] });
   const built = await buildModules({ kernel, ...facts }, [lib, patch], () => undefined, options.signal);
