@@ -140,12 +140,15 @@ export class AptRoot {
     const result = await this.apt('apt-get', [
       '-o', `Dir::Etc::sourcelist=${this.path(list)}`, '--error-on=any', 'update',
     ]);
-    if (result.exitCode !== 0) throw this.mirrorError(result, `the package index of ${this.suite}`);
+    if (result.exitCode !== 0) throw this.failure(result.all, `the package index of ${this.suite}`);
   }
 
-  /** What apt said, as an error for a person, without the mirror's name. */
-  private mirrorError(result: HostResult, wanted: string): MirrorError {
-    const lines = withoutMirrorNames(result.all, this.sources)
+  /**
+   * What apt said, as an error for a person, without the mirror's name.
+   * @param wanted completes the sentence "the mirror does not have …"
+   */
+  failure(said: string, wanted: string): MirrorError {
+    const lines = withoutMirrorNames(said, this.sources)
       .split('\n')
       .filter((line) => /^(E:|W:|Err:| {2}\S)/.test(line));
     const text = lines.join('\n');
@@ -216,7 +219,7 @@ export class AptRoot {
       async () => {
         const result = await this.apt('apt-get', ['download', `${record.name}${suffix}=${record.version}`], work);
         if (result.exitCode === 0) return;
-        const error = this.mirrorError(result, `${record.name} ${record.version}`);
+        const error = this.failure(result.all, `${record.name} ${record.version}`);
         if (/was not found|No packages found|Unable to locate|\b404\b/.test(result.all)) {
           throw new AbortError(
             new PackageGoneError(`the mirror no longer has ${record.name} ${record.version}`, { hint: mirrorHint }),
@@ -269,7 +272,8 @@ export function parseStanza(text: string): IndexedPackage | undefined {
   return { name, version, arch, sha256, depends };
 }
 
-async function sha256Of(file: string): Promise<string> {
+/** Hex SHA-256 of a file. */
+export async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   return hash.digest('hex');

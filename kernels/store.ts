@@ -37,7 +37,8 @@ export async function contentDigest(files: {
 
 /** The kernel's fingerprint: its content and the compiler that its modules are built with. */
 export function kernelFingerprint(content: string, toolchain: Toolchain, packages: readonly PackageRecord[]): string {
-  return digest(content, toolchain.crossCompile, toolchain.version, ...packages.map((p) => p.sha256));
+  const all = [...packages, ...(toolchain.packages ?? [])];
+  return digest(content, toolchain.crossCompile, toolchain.version, ...all.map((p) => p.sha256));
 }
 
 /** Writes `kernel.json` into the folder of a kernel that is complete. */

@@ -2,6 +2,7 @@
 import { architectures, type Arch } from '../harness/arch.js';
 import { InfrastructureError } from '../harness/errors.js';
 import { type HostOptions, type HostResult, tryHost } from '../harness/host.js';
+import { runInRoot } from './in-root.js';
 import type { Toolchain } from './types.js';
 
 /** A host program that a build needs, and the Debian package that has it. */
@@ -52,13 +53,18 @@ async function works([command, ...args]: readonly [string, ...string[]]): Promis
 export async function findToolchain(arch: Arch, prefix: string, gcc = 'gcc'): Promise<Toolchain> {
   const compiler = `${prefix}${gcc}`;
   const result = await tryHost(compiler, ['--version'], { timeout: 30_000 }).catch(() => undefined);
-  const version = result?.exitCode === 0 ? result.stdout.split('\n')[0]?.trim() : undefined;
+  const version = result && versionOf(result);
   if (version === undefined) {
     throw new InfrastructureError(`the compiler ${compiler} is not installed`, {
       hint: prefix === defaultPrefix(arch) ? `apt-get install ${compilerPackage(arch, gcc)}` : 'is --toolchain right?',
     });
   }
   return { crossCompile: prefix, version };
+}
+
+/** The first line of what `gcc --version` said; undefined when it failed. */
+export function versionOf(result: HostResult): string | undefined {
+  return result.exitCode === 0 ? result.stdout.split('\n')[0]?.trim() : undefined;
 }
 
 /** Debian's package of a compiler: `gcc-12`, `gcc-12-aarch64-linux-gnu`. */
@@ -74,8 +80,10 @@ export function compilerPackage(arch: Arch, gcc: string): string {
 export async function runMake(
   toolchain: Toolchain,
   args: readonly string[],
-  _folders: readonly string[],
+  folders: readonly string[],
   options: HostOptions = {},
 ): Promise<HostResult> {
-  return tryHost('make', [`CROSS_COMPILE=${toolchain.crossCompile}`, ...(toolchain.make ?? []), ...args], options);
+  const words = [`CROSS_COMPILE=${toolchain.crossCompile}`, ...(toolchain.make ?? []), ...args];
+  if (toolchain.root === undefined) return tryHost('make', words, options);
+  return runInRoot(toolchain.root, 'make', words, folders, options);
 }

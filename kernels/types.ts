@@ -18,6 +18,8 @@ export interface Toolchain {
   readonly version: string;
   /** Private root of another Debian release, which compiler and make are run in; undefined for the host's own. */
   readonly root?: string;
+  /** What in that root can change what is compiled: compiler, binutils, make, libc. */
+  readonly packages?: readonly PackageRecord[];
   /** Words for every `make`, `LLVM=1` for example. */
   readonly make?: readonly string[];
 }
