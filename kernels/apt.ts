@@ -168,9 +168,15 @@ export class AptRoot {
    * @param name package name; a `*` at its end stands for digits and dots, and the newest version among all matches
    *             is taken (`linux-source-7.*`)
    * @param arch Debian's name of the architecture; packages for all architectures are found under any
+   * @param version exactly this version instead of the newest
    * @throws InfrastructureError when the suite has no such package
    */
-  async find(name: string, arch: string): Promise<IndexedPackage> {
+  async find(name: string, arch: string, version?: string): Promise<IndexedPackage> {
+    if (version !== undefined) {
+      const exact = (await this.every([name], arch)).find((one) => one.version === version);
+      if (exact) return exact;
+      throw new InfrastructureError(`${this.suite} has no package ${name} ${version} for ${arch}`, { hint: mirrorHint });
+    }
     const names = name.endsWith('*') ? await this.matching(name.slice(0, -1)) : [name];
     let best: IndexedPackage | undefined;
     for (const candidate of names) {
@@ -183,8 +189,27 @@ export class AptRoot {
   }
 
   private async matching(prefix: string): Promise<string[]> {
+    const names = await this.names(prefix);
+    return names.filter((n) => /^[\d.]+$/.test(n.slice(prefix.length)));
+  }
+
+  private async names(prefix: string): Promise<string[]> {
     const { stdout } = await this.apt('apt-cache', ['pkgnames', prefix]);
-    return stdout.split('\n').filter((n) => n.startsWith(prefix) && /^[\d.]+$/.test(n.slice(prefix.length)));
+    return stdout.split('\n').filter((name) => name.startsWith(prefix));
+  }
+
+  /** Every version that the suite's pockets have of packages named `<prefix>…` whose whole name matches `pattern`. */
+  async list(prefix: string, pattern: RegExp, arch: string): Promise<IndexedPackage[]> {
+    const names = (await this.names(prefix)).filter((name) => pattern.test(name));
+    return names.length === 0 ? [] : this.every(names, arch);
+  }
+
+  private async every(names: readonly string[], arch: string): Promise<IndexedPackage[]> {
+    const asked = names.flatMap((name) => [`${name}:${arch}`, name]);
+    const { stdout } = await this.apt('apt-cache', ['show', ...asked]);
+    const found = stdout.split(/\n\s*\n/).map(parseStanza).filter((one) => one !== undefined);
+    const fitting = found.filter((one) => one.arch === arch || one.arch === 'all');
+    return [...new Map(fitting.map((one) => [`${one.name} ${one.version}`, one])).values()];
   }
 
   private async show(name: string, suffix: string): Promise<IndexedPackage | undefined> {
@@ -252,7 +277,7 @@ function sourcesList(sources: readonly Source[], keyring: string): string {
 }
 
 /** Debian's own order of versions; dpkg knows it. */
-async function isNewer(a: string, b: string): Promise<boolean> {
+export async function isNewer(a: string, b: string): Promise<boolean> {
   return (await tryHost('dpkg', ['--compare-versions', a, 'gt', b], { timeout: minutes })).exitCode === 0;
 }
 

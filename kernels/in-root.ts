@@ -7,21 +7,21 @@ import { tiedToUs } from '../harness/vm/qemu.js';
 const notEntered = 121;
 
 /**
- * Run by sh in namespaces of its own: $1 is the root, $2 the folder to start in, then come the folders to bind, `--`
- * and the command. Whatever is written outside of the bound folders goes to a tmpfs and is gone with the command; so
- * the mount points are made there and not in the cached root. All mounts end with the namespace.
+ * Run by sh in namespaces of its own: $1 is the root, beside which is an empty folder `mount`, $2 the folder to start
+ * in; then come the folders to bind, `--` and the command. Whatever is written outside of the bound folders goes to a
+ * tmpfs and is gone with the command, so the mount points are made there and not in the cached root. All mounts end
+ * with the namespace.
  */
 const enter = `
 set -eu
 trap 'exit ${notEntered}' EXIT
 root=$1 start=$2
 shift 2
-cd -- "$root"
-mount -t tmpfs -o mode=755 tmpfs "$root"
-mkdir -- "$root/lower"
-mount --bind . "$root/lower"
-cd -- "$root"
-mkdir upper work all
+cd -- "$root/../mount"
+mount -t tmpfs -o mode=755 tmpfs "$PWD"
+cd -- "$PWD"
+mkdir lower upper work all
+mount --bind -- "$root" lower
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay all
 cd all
 mkdir -p proc dev tmp
@@ -63,7 +63,7 @@ export async function requireNamespaces(): Promise<void> {
  * Runs a command in a private root, in namespaces of its own: it sees the root's files, the host's `/dev`, and
  * `folders`. It ends when klp does, with all that it started.
  *
- * @param root    folder with a root file system, which is left as it is
+ * @param root    folder with a root file system, which is left as it is; beside it is an empty folder `mount`
  * @param folders absolute paths on the host, which have the same paths inside and may be written
  * @returns as tryHost does, whatever the exit status
  * @throws InfrastructureError when the root cannot be entered, or its time is up; the signal's reason

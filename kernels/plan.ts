@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { digest } from '../harness/cache.js';
 import { messageOf } from '../harness/errors.js';
-import { AptRoot, MirrorError, PackageGoneError, type IndexedPackage } from './apt.js';
+import { AptRoot, MirrorError, PackageGoneError } from './apt.js';
 import type { PackageRecord, Progress } from './types.js';
 
 const lifetime = 24 * 3600_000;
@@ -13,8 +13,13 @@ export interface Plan {
   readonly suite: string;
   /** Names the plan in the cache; a plan that asks for other packages has another key. */
   readonly key: string;
-  /** Looks packages up by name and Debian architecture; what it returns, in that order, is what is remembered. */
-  readonly find: (find: (name: string, arch: string) => Promise<IndexedPackage>) => Promise<readonly PackageRecord[]>;
+  /** It names exact versions, so what was resolved once stays right. */
+  readonly exact?: boolean;
+  /**
+   * Looks packages up by name and Debian architecture, or lists them; what it returns, in that order, is what is
+   * remembered.
+   */
+  readonly find: (find: AptRoot['find'], list: AptRoot['list']) => Promise<readonly PackageRecord[]>;
 }
 
 interface Remembered {
@@ -52,7 +57,7 @@ export async function remembered(plan: Plan): Promise<readonly PackageRecord[] |
 
 async function resolve(root: AptRoot, plan: Plan, progress: Progress): Promise<readonly PackageRecord[]> {
   const known = await recall(root, plan);
-  if (known && Date.now() - known.at < lifetime) return known.packages;
+  if (known && (plan.exact === true || Date.now() - known.at < lifetime)) return known.packages;
   try {
     await root.update(progress);
     return await lookUp(root, plan);
@@ -65,7 +70,7 @@ async function resolve(root: AptRoot, plan: Plan, progress: Progress): Promise<r
 }
 
 async function lookUp(root: AptRoot, plan: Plan): Promise<readonly PackageRecord[]> {
-  const found = await plan.find((name, arch) => root.find(name, arch));
+  const found = await plan.find(root.find.bind(root), root.list.bind(root));
   const packages = found.map(({ name, version, arch, sha256 }) => ({ name, version, arch, sha256 }));
   const file = recordFile(root, plan);
   const id = randomUUID();

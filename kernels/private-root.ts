@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { access, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Arch } from '../harness/arch.js';
 import { cached, digest, ifCached } from '../harness/cache.js';
@@ -43,12 +43,21 @@ export function baseSuite(suite: string): string {
  */
 export async function suiteToolchain(suite: string, arch: Arch, progress: Progress, gcc = 'gcc'): Promise<Toolchain> {
   if (baseSuite(suite) === (await hostSuite())) return findToolchain(arch, defaultPrefix(arch), gcc);
-  await requireNamespaces();
+  await requirePrivateRoots(suite);
   const release = baseSuite(suite);
   const root = await makeRoot(release, [compilerPackage(arch, 'gcc')], progress);
   if (await has(root, arch, gcc)) return toolchainIn(root, arch, gcc);
   // Not the release's default: it is asked for by name.
   return toolchainIn(await makeRoot(release, [compilerPackage(arch, 'gcc'), compilerPackage(arch, gcc)], progress), arch, gcc);
+}
+
+/**
+ * Looks whether a private root can be made and entered, before anything is downloaded for it.
+ * @throws InfrastructureError saying what to install or to allow
+ */
+export async function requirePrivateRoots(suite: string): Promise<void> {
+  await requireTools([{ probe: ['mmdebstrap', '--version'], package: 'mmdebstrap' }], `the toolchain of ${suite}`);
+  await requireNamespaces();
 }
 
 /** The same when nothing must be made for it; undefined when the cache has no such root. */
@@ -105,12 +114,12 @@ async function readRoot(directory: string): Promise<PrivateRoot> {
  */
 export async function makeRoot(suite: string, compilers: readonly string[], progress: Progress): Promise<PrivateRoot> {
   const directory = await cached('roots', rootKey(suite, compilers), async (work) => {
-    await requireTools([{ probe: ['mmdebstrap', '--version'], package: 'mmdebstrap' }], `a toolchain of ${suite}`);
     const apt = await AptRoot.open(suite);
     await apt.update(progress);
     const root = join(work, 'root');
     progress(`toolchain of ${suite} (${compilers.join(', ')}): making a private root`);
     await bootstrap(apt, root, packagesOf(compilers), progress);
+    await mkdir(join(work, 'mount'));
     await writeFile(join(work, 'packages.json'), `${JSON.stringify(await unpacked(root), null, 2)}\n`);
     await host('rm', ['-rf', ...['var/cache/apt', 'var/lib/apt'].map((path) => join(root, path))], { timeout: 60_000 });
     // What the maintainer scripts would have linked.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-import { readFile, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { architectures, type Arch } from '../harness/arch.js';
 import { cacheRoot, cached, digest } from '../harness/cache.js';
-import { InfrastructureError } from '../harness/errors.js';
-import type { AptRoot, IndexedPackage } from './apt.js';
+import { InfrastructureError, UsageError } from '../harness/errors.js';
+import { type AptRoot, type IndexedPackage, isNewer } from './apt.js';
 import { identifyImage } from './image.js';
+import { hostSuite } from './mirrors.js';
 import { unpackPackage } from './packages.js';
 import { remembered, withPlan, type Plan } from './plan.js';
+import { baseSuite, cachedSuiteToolchain, requirePrivateRoots, suiteToolchain } from './private-root.js';
 import { loadKernel, storeKernel } from './store.js';
-import { defaultPrefix, findToolchain, moduleBuildTools, requireTools } from './toolchain.js';
+import { moduleBuildTools, requireTools } from './toolchain.js';
 import type { AcquiredKernel, PackageRecord, Progress, Toolchain } from './types.js';
 
 /** Raised when what is unpacked or relocated changes, so that older cache entries are left alone. */
@@ -18,34 +20,71 @@ const layout = 1;
 /** A distribution's own kernel: a suite of Debian's archive and an architecture. */
 export interface StockKernel {
   readonly name: string;
+  /** A release or a pocket: `bookworm`, `trixie-backports`. */
   readonly suite: string;
   readonly arch: Arch;
+  /** ABI (`6.1.0-55`, `6.12.117+deb13`) or package version (`6.1.176-1`) instead of the newest. */
+  readonly version?: string;
 }
 
 /**
  * Image, headers and modules of a stock kernel. The headers of the kernel's architecture are joined with the kbuild
- * programs of the host's, so that modules are built here whichever the guest is.
+ * programs of the host's, so that modules are built here whichever the guest is. Where the image is divided, its parts
+ * are what it depends on: linux-base- (configuration), linux-binary- (vmlinuz), linux-modules-.
  */
-function stockPlan({ suite, arch }: StockKernel): Plan {
+function stockPlan(kernel: StockKernel): Plan {
+  const { suite, arch, version } = kernel;
   const debian = architectures[arch].debian;
   return {
     suite,
-    key: `stock-${debian}`,
-    find: async (find) => {
-      const meta = await find(`linux-image-${debian}`, debian);
-      const image = await find(dependency(meta, /^linux-image-\d/), debian);
-      const headers = await find(image.name.replace('linux-image-', 'linux-headers-'), debian);
+    key: version === undefined ? `stock-${debian}` : `stock-${debian}@${version}`,
+    exact: version !== undefined,
+    find: async (find, list) => {
+      const image =
+        version === undefined
+          ? await find(dependency(await find(`linux-image-${debian}`, debian), /^linux-image-\d/), debian)
+          : await pinnedImage(kernel, version, list);
+      const headers = await find(image.name.replace('linux-image-', 'linux-headers-'), debian, version && image.version);
       if (headers.version !== image.version) {
         throw new InfrastructureError(
           `${suite} has ${image.name} ${image.version} but its headers are ${headers.version}`,
           { hint: 'the archive is between two versions: try again later' },
         );
       }
-      const common = await find(dependency(headers, /^linux-headers-.*-common$/), debian);
-      const kbuild = await find(dependency(headers, /^linux-kbuild-/), architectures.x86_64.debian);
-      return [image, headers, common, kbuild];
+      // Of a pinned kernel all parts are of its version. Others' kbuild may be a little newer.
+      const part = (name: string, of = debian): Promise<IndexedPackage> => find(name, of, version && image.version);
+      const parts = image.depends.filter((name) => /^linux-(base|binary|modules)-\d/.test(name));
+      const common = await part(dependency(headers, /^linux-headers-.*-common$/));
+      const kbuild = await part(dependency(headers, /^linux-kbuild-/), architectures.x86_64.debian);
+      const more: IndexedPackage[] = [];
+      for (const name of parts) more.push(await part(name));
+      return [image, headers, common, kbuild, ...more];
     },
   };
+}
+
+/** The image that a pin means: of an ABI its newest version, else the one of that version. */
+async function pinnedImage(kernel: StockKernel, version: string, list: AptRoot['list']): Promise<IndexedPackage> {
+  const debian = architectures[kernel.arch].debian;
+  const pattern = new RegExp(`^linux-image-(\\d[^-]*(?:-\\d+)?)-${debian}$`);
+  const images = await inOrder(await list('linux-image-', pattern, debian));
+  const abi = (one: IndexedPackage): string => pattern.exec(one.name)?.[1] ?? '';
+  const found = images.filter((one) => one.version === version || abi(one) === version).at(-1);
+  if (found) return found;
+  throw new UsageError(`${kernel.suite} has no kernel ${version} for ${kernel.arch}`, {
+    hint: `the index has ${images.map((one) => `${abi(one)} (${one.version})`).join(', ')}`,
+  });
+}
+
+/** Oldest first, as Debian orders versions. */
+async function inOrder(packages: readonly IndexedPackage[]): Promise<IndexedPackage[]> {
+  const sorted: IndexedPackage[] = [];
+  for (const one of packages) {
+    let at = sorted.length;
+    for (let before = sorted[at - 1]; before && (await isNewer(before.version, one.version)); before = sorted[at - 1]) at--;
+    sorted.splice(at, 0, one);
+  }
+  return sorted;
 }
 
 function dependency(of: IndexedPackage, pattern: RegExp): string {
@@ -59,16 +98,19 @@ function dependency(of: IndexedPackage, pattern: RegExp): string {
 }
 
 /**
- * The newest stock kernel of a suite, unpacked into the cache and ready to build modules for.
- * @throws InfrastructureError when the mirror, the packages or the host's compiler let us down
+ * The stock kernel of a suite, newest or pinned, unpacked into the cache and ready to build modules for.
+ * @throws InfrastructureError when the mirror, the packages or the toolchain let us down; UsageError for a version
+ *         that the suite has not
  */
 export async function acquireStock(kernel: StockKernel, progress: Progress): Promise<AcquiredKernel> {
-  await requireTools(moduleBuildTools, `building modules for ${kernel.name}`);
+  if (baseSuite(kernel.suite) === (await hostSuite())) {
+    await requireTools(moduleBuildTools, `building modules for ${kernel.name}`);
+  } else await requirePrivateRoots(kernel.suite);
   return withPlan(stockPlan(kernel), progress, async (packages, root) => {
     const directory = await cached('kernels', cacheKey(kernel, packages), (work) =>
       unpackStock(work, packages, root, progress),
     );
-    return load(directory, kernel);
+    return load(directory, kernel, (gcc) => suiteToolchain(kernel.suite, kernel.arch, progress, gcc));
   });
 }
 
@@ -76,24 +118,28 @@ export async function acquireStock(kernel: StockKernel, progress: Progress): Pro
 export async function cachedStock(kernel: StockKernel): Promise<AcquiredKernel | undefined> {
   const packages = await remembered(stockPlan(kernel));
   if (!packages) return undefined;
-  return load(join(cacheRoot(), 'kernels', cacheKey(kernel, packages)), kernel).catch(() => undefined);
+  const directory = join(cacheRoot(), 'kernels', cacheKey(kernel, packages));
+  return load(directory, kernel, async (gcc) => {
+    const toolchain = await cachedSuiteToolchain(kernel.suite, kernel.arch, gcc);
+    if (!toolchain) throw new Error(`no toolchain of ${kernel.suite} in the cache`);
+    return toolchain;
+  }).catch(() => undefined);
 }
 
 function cacheKey(kernel: StockKernel, packages: readonly PackageRecord[]): string {
   return `${kernel.name}-${digest(`stock ${layout}`, ...packages.map((p) => p.sha256)).slice(0, 16)}`;
 }
 
-async function load(directory: string, kernel: StockKernel): Promise<AcquiredKernel> {
-  return loadKernel(directory, { name: kernel.name, arch: kernel.arch, origin: 'stock' }, (buildDir) =>
-    stockToolchain(buildDir, kernel.arch),
-  );
-}
-
-/** The compiler that Debian's headers ask for by name (`.kernelvariables`). */
-async function stockToolchain(buildDir: string, arch: Arch): Promise<Toolchain> {
-  const variables = await readFile(join(buildDir, '.kernelvariables'), 'utf8');
-  const gcc = /\$\(CROSS_COMPILE\)(gcc(?:-\d+)?)$/m.exec(variables)?.[1];
-  return findToolchain(arch, defaultPrefix(arch), gcc);
+/** @param toolchain of the compiler that Debian's headers ask for by name (`.kernelvariables`), in the kernel's suite */
+async function load(
+  directory: string,
+  kernel: StockKernel,
+  toolchain: (gcc: string | undefined) => Promise<Toolchain>,
+): Promise<AcquiredKernel> {
+  return loadKernel(directory, { name: kernel.name, arch: kernel.arch, origin: 'stock' }, async (buildDir) => {
+    const variables = await readFile(join(buildDir, '.kernelvariables'), 'utf8');
+    return toolchain(/\$\(CROSS_COMPILE\)(gcc(?:-\d+)?)$/m.exec(variables)?.[1]);
+  });
 }
 
 async function unpackStock(
@@ -114,7 +160,7 @@ async function unpackStock(
   // Debian's kernel.release has the upstream version; `uname -r` is what its Makefile overrides it with.
   const release = headers.name.replace('linux-headers-', '');
   await writeFile(join(work, buildDir, 'include/config/kernel.release'), `${release}\n`);
-  const vmlinuz = `boot/vmlinuz-${release}`;
+  const vmlinuz = await firstOf(work, [`boot/vmlinuz-${release}`, `usr/lib/modules/${release}/vmlinuz`]);
   const said = identifyImage(await readFile(join(work, vmlinuz))).release;
   if (said !== release) {
     throw new InfrastructureError(`${image.name} is ${said ?? 'an image of unknown version'}, its headers are ${release}`);
@@ -125,8 +171,16 @@ async function unpackStock(
     image: vmlinuz,
     buildDir,
     config: `${buildDir}/.config`,
-    modulesDir: `lib/modules/${release}`,
+    modulesDir: await firstOf(work, [`lib/modules/${release}/kernel`, `usr/lib/modules/${release}/kernel`]).then(dirname),
     packages,
+  });
+}
+
+/** The first of these paths that is there: it depends on the release where packages put their files. */
+async function firstOf(root: string, paths: readonly string[]): Promise<string> {
+  for (const path of paths) if (await access(join(root, path)).then(() => true, () => false)) return path;
+  throw new InfrastructureError(`the packages of this kernel have none of ${paths.join(', ')}`, {
+    hint: 'this suite packages its kernel in a way that is not known here yet',
   });
 }
 
