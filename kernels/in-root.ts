@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { InfrastructureError } from '../harness/errors.js';
-import { lastLines, tryHost, type HostOptions, type HostResult } from '../harness/host.js';
+import { lastLines, scrubbedEnvironment, tryHost, type HostOptions, type HostResult } from '../harness/host.js';
 import { tiedToUs } from '../harness/vm/qemu.js';
 
 /** Exit status of {@link enter} when it did not come to the command. */
@@ -79,7 +82,45 @@ export async function runInRoot(
   const inside = ['sh', '-c', enter, 'sh', root, cwd, ...folders, '--', command, ...args];
   const tied = tiedToUs('unshare', [...unshare(), '--', ...inside]);
   const env = { ...rest.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TMPDIR: '/tmp' };
-  const result = await tryHost(tied.command, tied.args, { ...rest, env });
+  const result = await runTied(command, tied, { ...rest, env });
   if (result.exitCode !== notEntered && !/^unshare: /m.test(result.stderr)) return result;
   throw new InfrastructureError(`the private root ${root} cannot be entered`, { hint, details: lastLines(result.all, 5) });
+}
+
+/**
+ * tryHost for a command of {@link tiedToUs}: no shell between it and us, or it would be tied to that one. It is ended
+ * with SIGKILL: `unshare` and what is process 1 in its namespace need not heed another signal.
+ */
+async function runTied(
+  what: string,
+  { command, args }: { command: string; args: string[] },
+  options: HostOptions,
+): Promise<HostResult> {
+  const { signal, timeout, input, onLine } = options;
+  signal?.throwIfAborted();
+  const child = spawn(command, args, { env: scrubbedEnvironment(options.env), stdio: 'pipe' });
+  const said = { stdout: '', stderr: '', all: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text;
+      said.all += text;
+    });
+    if (onLine) createInterface({ input: child[name] }).on('line', onLine);
+  }
+  // One that ends without reading it is no failure of ours.
+  child.stdin.on('error', () => undefined).end(input ?? '');
+  const end = (): void => void child.kill('SIGKILL');
+  const timer = timeout === undefined ? undefined : setTimeout(end, timeout);
+  signal?.addEventListener('abort', end, { once: true });
+  try {
+    const [exitCode, by] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+    if (exitCode !== null) return { exitCode, ...said };
+    signal?.throwIfAborted();
+    throw new InfrastructureError(`${what} was ended by ${by ?? 'a signal'}`, {
+      details: lastLines(said.all, 10),
+    });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+  }
 }

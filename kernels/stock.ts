@@ -66,7 +66,7 @@ function stockPlan(kernel: StockKernel): Plan {
 /** The image that a pin means: of an ABI its newest version, else the one of that version. */
 async function pinnedImage(kernel: StockKernel, version: string, list: AptRoot['list']): Promise<IndexedPackage> {
   const debian = architectures[kernel.arch].debian;
-  const pattern = new RegExp(`^linux-image-(\\d[^-]*(?:-\\d+)?)-${debian}$`);
+  const pattern = new RegExp(`^linux-image-(\\d+\\.\\d+\\.\\d[^-]*(?:-\\d[\\w.]*)?)-${debian}$`);
   const images = await inOrder(await list('linux-image-', pattern, debian));
   const abi = (one: IndexedPackage): string => pattern.exec(one.name)?.[1] ?? '';
   const found = images.filter((one) => one.version === version || abi(one) === version).at(-1);
