@@ -18,7 +18,11 @@ export interface IndexedPackage extends PackageRecord {
 }
 
 /** The mirror no longer has a version that was resolved earlier: resolve anew. */
-export class PackageGoneError extends InfrastructureError {}
+export class PackageGoneError extends InfrastructureError {
+  constructor(readonly gone: PackageRecord) {
+    super(`the mirror no longer has ${gone.name} ${gone.version}`, { hint: mirrorHint });
+  }
+}
 
 /** The mirror could not be reached or served nothing usable; what is in the cache may still do. */
 export class MirrorError extends InfrastructureError {}
@@ -246,9 +250,7 @@ export class AptRoot {
         if (result.exitCode === 0) return;
         const error = this.failure(result.all, `${record.name} ${record.version}`);
         if (/was not found|No packages found|Unable to locate|\b404\b/.test(result.all)) {
-          throw new AbortError(
-            new PackageGoneError(`the mirror no longer has ${record.name} ${record.version}`, { hint: mirrorHint }),
-          );
+          throw new AbortError(new PackageGoneError(record));
         }
         if (error.message.includes('hash mismatch')) throw new AbortError(error);
         throw error;

@@ -17,9 +17,14 @@ export interface Plan {
   readonly exact?: boolean;
   /**
    * Looks packages up by name and Debian architecture, or lists them; what it returns, in that order, is what is
-   * remembered.
+   * remembered. A plan that can do with older packages leaves out versions that turned out to be gone: an index may
+   * name what its mirror has not.
    */
-  readonly find: (find: AptRoot['find'], list: AptRoot['list']) => Promise<readonly PackageRecord[]>;
+  readonly find: (
+    find: AptRoot['find'],
+    list: AptRoot['list'],
+    gone: ReadonlySet<string>,
+  ) => Promise<readonly PackageRecord[]>;
 }
 
 interface Remembered {
@@ -29,8 +34,8 @@ interface Remembered {
 
 /**
  * Resolves `plan` and hands the packages to `use`. A resolution is good for a day; an older one is refreshed when the
- * mirror answers and kept, with a word to the user, when it does not. When `use` finds that the mirror has dropped a
- * version meanwhile, the plan is resolved anew, once.
+ * mirror answers and kept, with a word to the user, when it does not. When `use` finds that the mirror has not got a
+ * version, the plan is resolved anew, as long as that comes to other packages.
  *
  * @throws MirrorError when nothing is remembered and the mirror does not answer; whatever `use` throws
  */
@@ -40,13 +45,18 @@ export async function withPlan<T>(
   use: (packages: readonly PackageRecord[], root: AptRoot) => Promise<T>,
 ): Promise<T> {
   const root = await AptRoot.open(plan.suite);
-  try {
-    return await use(await resolve(root, plan, progress), root);
-  } catch (error) {
-    if (!(error instanceof PackageGoneError)) throw error;
-    progress(`${messageOf(error)}: looking for its successor`);
-    await root.update(progress, true);
-    return await use(await lookUp(root, plan), root);
+  const gone = new Set<string>();
+  let packages = await resolve(root, plan, progress);
+  for (;;) {
+    try {
+      return await use(packages, root);
+    } catch (error) {
+      if (!(error instanceof PackageGoneError) || gone.has(error.gone.version)) throw error;
+      progress(`${messageOf(error)}: looking for another`);
+      if (gone.size === 0) await root.update(progress, true);
+      gone.add(error.gone.version);
+      packages = await lookUp(root, plan, gone);
+    }
   }
 }
 
@@ -69,8 +79,12 @@ async function resolve(root: AptRoot, plan: Plan, progress: Progress): Promise<r
   }
 }
 
-async function lookUp(root: AptRoot, plan: Plan): Promise<readonly PackageRecord[]> {
-  const found = await plan.find(root.find.bind(root), root.list.bind(root));
+async function lookUp(
+  root: AptRoot,
+  plan: Plan,
+  gone: ReadonlySet<string> = new Set(),
+): Promise<readonly PackageRecord[]> {
+  const found = await plan.find(root.find.bind(root), root.list.bind(root), gone);
   const packages = found.map(({ name, version, arch, sha256 }) => ({ name, version, arch, sha256 }));
   const file = recordFile(root, plan);
   const id = randomUUID();

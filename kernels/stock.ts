@@ -39,23 +39,30 @@ function stockPlan(kernel: StockKernel): Plan {
     suite,
     key: version === undefined ? `stock-${debian}` : `stock-${debian}@${version}`,
     exact: version !== undefined,
-    find: async (find, list) => {
+    find: async (find, list, gone) => {
+      const newest = async (): Promise<IndexedPackage> =>
+        find(dependency(await find(`linux-image-${debian}`, debian), /^linux-image-\d/), debian);
       const image =
-        version === undefined
-          ? await find(dependency(await find(`linux-image-${debian}`, debian), /^linux-image-\d/), debian)
-          : await pinnedImage(kernel, version, list);
-      const headers = await find(image.name.replace('linux-image-', 'linux-headers-'), debian, version && image.version);
+        version !== undefined
+          ? await pinnedImage(kernel, version, list)
+          : gone.size === 0
+            ? await newest()
+            : newestBut(gone, await newest(), await images(kernel, list));
+      const exact = version !== undefined || gone.size > 0 ? image.version : undefined;
+      const headers = await find(image.name.replace('linux-image-', 'linux-headers-'), debian, exact);
       if (headers.version !== image.version) {
         throw new InfrastructureError(
           `${suite} has ${image.name} ${image.version} but its headers are ${headers.version}`,
           { hint: 'the archive is between two versions: try again later' },
         );
       }
-      // Of a pinned kernel all parts are of its version. Others' kbuild may be a little newer.
-      const part = (name: string, of = debian): Promise<IndexedPackage> => find(name, of, version && image.version);
+      const part = (name: string, of = debian): Promise<IndexedPackage> => find(name, of, exact);
       const parts = image.depends.filter((name) => /^linux-(base|binary|modules)-\d/.test(name));
       const common = await part(dependency(headers, /^linux-headers-.*-common$/));
-      const kbuild = await part(dependency(headers, /^linux-kbuild-/), architectures.x86_64.debian);
+      // The one that all ABIs of a release share (linux-kbuild-6.1) may be there in a newer version only.
+      const tools = dependency(headers, /^linux-kbuild-/);
+      const host = architectures.x86_64.debian;
+      const kbuild = await part(tools, host).catch(() => find(tools, host));
       const more: IndexedPackage[] = [];
       for (const name of parts) more.push(await part(name));
       return [image, headers, common, kbuild, ...more];
@@ -63,17 +70,36 @@ function stockPlan(kernel: StockKernel): Plan {
   };
 }
 
+/** What a name says between `linux-image-` and the architecture, `6.1.0-55` or `6.12.117+deb13`: the kernel's ABI. */
+function abiPattern(debian: string): RegExp {
+  return new RegExp(`^linux-image-(\\d+\\.\\d+\\.\\d[^-]*(?:-\\d[\\w.]*)?)-${debian}$`);
+}
+
+function abiOf({ name }: PackageRecord, debian: string): string {
+  return abiPattern(debian).exec(name)?.[1] ?? '';
+}
+
+/** Every image of this architecture that the index has, oldest first; none of the cloud and rt flavours. */
+async function images({ arch }: StockKernel, list: AptRoot['list']): Promise<IndexedPackage[]> {
+  const { debian } = architectures[arch];
+  return inOrder(await list('linux-image-', abiPattern(debian), debian));
+}
+
 /** The image that a pin means: of an ABI its newest version, else the one of that version. */
 async function pinnedImage(kernel: StockKernel, version: string, list: AptRoot['list']): Promise<IndexedPackage> {
-  const debian = architectures[kernel.arch].debian;
-  const pattern = new RegExp(`^linux-image-(\\d+\\.\\d+\\.\\d[^-]*(?:-\\d[\\w.]*)?)-${debian}$`);
-  const images = await inOrder(await list('linux-image-', pattern, debian));
-  const abi = (one: IndexedPackage): string => pattern.exec(one.name)?.[1] ?? '';
-  const found = images.filter((one) => one.version === version || abi(one) === version).at(-1);
+  const { debian } = architectures[kernel.arch];
+  const all = await images(kernel, list);
+  const found = all.filter((one) => one.version === version || abiOf(one, debian) === version).at(-1);
   if (found) return found;
   throw new UsageError(`${kernel.suite} has no kernel ${version} for ${kernel.arch}`, {
-    hint: `the index has ${images.map((one) => `${abi(one)} (${one.version})`).join(', ')}`,
+    hint: `the index has ${all.map((one) => `${abiOf(one, debian)} (${one.version})`).join(', ')}`,
   });
+}
+
+/** The newest image of the same series (6.1) without the versions that are gone; `newest` itself when there is none. */
+function newestBut(gone: ReadonlySet<string>, newest: IndexedPackage, all: readonly IndexedPackage[]): IndexedPackage {
+  const [series = ''] = /^linux-image-\d+\.\d+\./.exec(newest.name) ?? [];
+  return all.filter((one) => one.name.startsWith(series) && !gone.has(one.version)).at(-1) ?? newest;
 }
 
 /** Oldest first, as Debian orders versions. */

@@ -73,6 +73,8 @@ const payloads = {
     fingerprint: z.string(),
     packages: z.array(packageRecord),
     toolchain: z.string(),
+    /** What in the private root that it was compiled in decides on the result; left out when the host's tools were used. */
+    toolchainPackages: z.array(packageRecord).optional(),
     config: z.string(),
   }),
   'kernel.booted': z.object({

@@ -58,6 +58,8 @@ const scenario = z.object({
   ),
 });
 
+const packageRecord = z.object({ name: z.string(), version: z.string(), arch: z.string(), sha256: z.string() });
+
 const kernel = z.object({
   kernel: z.string(),
   acquired: z
@@ -67,10 +69,9 @@ const kernel = z.object({
       release: z.string(),
       version: z.string(),
       fingerprint: z.string(),
-      packages: z.array(
-        z.object({ name: z.string(), version: z.string(), arch: z.string(), sha256: z.string() }),
-      ),
+      packages: z.array(packageRecord),
       toolchain: z.string(),
+      toolchainPackages: z.array(packageRecord).optional(),
       config: z.string(),
     })
     .optional(),

@@ -138,7 +138,7 @@ export class Bench implements AsyncDisposable {
       await machine.saveSnapshot(pristine);
       if (!plan.image.agentPort) await guest.reconnect({ signal });
       if (options.fresh !== true) {
-        await keepState(fingerprint, machine, bootId).catch((error: unknown) => {
+        await keepState(fingerprint, machine, bootId, kernel.fingerprint).catch((error: unknown) => {
           progress(`the state of ${kernel.name} can't be kept, so that the next run boots again: ${messageOf(error)}`);
         });
       }

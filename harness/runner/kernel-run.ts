@@ -112,6 +112,7 @@ class KernelRun {
       fingerprint: kernel.fingerprint,
       packages: [...kernel.packages],
       toolchain: kernel.toolchain.version,
+      ...(kernel.toolchain.packages === undefined ? {} : { toolchainPackages: [...kernel.toolchain.packages] }),
       config: kernel.config,
     });
     this.results.keep(kernel.fingerprint);
