@@ -39,7 +39,7 @@ export interface HostOptions {
  * @throws InfrastructureError when it cannot be started or its time is up
  */
 export async function tryHost(command: string, args: readonly string[], options: HostOptions = {}): Promise<HostResult> {
-  const words = options.inOrder === true ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', command, ...args] : [command, ...args];
+  const words = commandLine(command, args, options);
   const child = $({
     nothrow: true,
     quiet: true,
@@ -71,6 +71,11 @@ export async function tryHost(command: string, args: readonly string[], options:
     });
   }
   return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr, all: result.stdall };
+}
+
+/** The words that start a command, as `inOrder` asks for it. */
+export function commandLine(command: string, args: readonly string[], { inOrder }: HostOptions): readonly [string, ...string[]] {
+  return inOrder === true ? ['sh', '-c', 'exec "$@" 2>&1', 'sh', command, ...args] : [command, ...args];
 }
 
 /**

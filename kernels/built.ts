@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-import { copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { architectures, type Arch } from '../harness/arch.js';
 import { cacheRoot, cached, digest } from '../harness/cache.js';
 import { InfrastructureError } from '../harness/errors.js';
-import { host, lastLines } from '../harness/host.js';
+import { host } from '../harness/host.js';
 import { packagePath } from '../harness/package-root.js';
 import type { AptRoot } from './apt.js';
+import { compile, keepBuild, toolsFor } from './compile.js';
 import { configure } from './kconfig.js';
 import { unpackPackage } from './packages.js';
 import { remembered, withPlan, type Plan } from './plan.js';
 import { loadKernel, storeKernel } from './store.js';
-import { compilerPackage, defaultPrefix, findToolchain, requireTools, runMake, type HostTool } from './toolchain.js';
+import { defaultPrefix, findToolchain, requireTools } from './toolchain.js';
 import type { AcquiredKernel, PackageRecord, Progress, Toolchain } from './types.js';
 
 /** Raised when the way a kernel is built or laid out changes, so that older cache entries are left alone. */
@@ -28,29 +28,10 @@ export interface BuiltKernel {
   readonly source: string;
   /** Fragments in kernels/config/, in order; a later one wins. */
   readonly fragments: readonly string[];
-}
-
-const buildTools: readonly HostTool[] = [
-  { probe: ['make', '--version'], package: 'make' },
-  { probe: ['gcc', '--version'], package: 'gcc' },
-  { probe: ['flex', '--version'], package: 'flex' },
-  { probe: ['bison', '--version'], package: 'bison' },
-  { probe: ['bc', '--version'], package: 'bc' },
-  { probe: ['xz', '--version'], package: 'xz-utils' },
-  { probe: ['tar', '--version'], package: 'tar' },
-  { probe: ['perl', '-e', '1'], package: 'perl' },
-];
-
-function toolsFor(kernel: BuiltKernel): readonly HostTool[] {
-  const prefix = defaultPrefix(kernel.arch);
-  return [
-    ...buildTools,
-    { probe: [`${prefix}gcc`, '--version'], package: compilerPackage(kernel.arch, 'gcc') },
-    // objtool
-    ...(kernel.arch === 'x86_64'
-      ? [{ probe: ['test', '-e', '/usr/include/gelf.h'], package: 'libelf-dev' } satisfies HostTool]
-      : []),
-  ];
+  /** For a person, what sets it apart. */
+  readonly title: string;
+  /** Whether it has livepatch at all. */
+  readonly livepatch: boolean;
 }
 
 function sourcePlan(kernel: BuiltKernel): Plan {
@@ -67,7 +48,7 @@ function sourcePlan(kernel: BuiltKernel): Plan {
  *         build fails: with its last lines and the path of its log
  */
 export async function acquireBuilt(kernel: BuiltKernel, progress: Progress): Promise<AcquiredKernel> {
-  await requireTools(toolsFor(kernel), `building ${kernel.name}`);
+  await requireTools(toolsFor(kernel.arch), `building ${kernel.name}`);
   const toolchain = await findToolchain(kernel.arch, defaultPrefix(kernel.arch));
   const fragments = await readFragments(kernel);
   return withPlan(sourcePlan(kernel), progress, async (packages, root) => {
@@ -75,10 +56,15 @@ export async function acquireBuilt(kernel: BuiltKernel, progress: Progress): Pro
     const directory = await cached('kernels', key, async (work) => {
       const [source] = packages;
       if (!source) throw new Error('a source plan has one package');
-      const tree = await unpackSource(join(work, 'src'), source, root, progress);
+      const folder = await unpackSource(join(work, 'src'), source, root, progress);
+      const tree = { source: folder, objects: folder };
       await configure(tree, kernel.arch, toolchain, fragments);
-      await compile(tree, kernel, toolchain, source, join(cacheRoot(), 'logs', `${key}.log`), progress);
-      await install(tree, work, kernel, toolchain, source);
+      const from = `${source.name} ${source.version}`;
+      const log = join(cacheRoot(), 'logs', `${key}.log`);
+      const { name, arch } = kernel;
+      await compile({ name, arch, tree, toolchain, from, stamp: source.version, log }, progress);
+      const kept = await keepBuild(tree, arch, work);
+      await storeKernel(work, { ...kept, version: `${from}, ${toolchain.version}`, packages: [source] });
       await rm(join(work, 'src'), { recursive: true });
     });
     return load(directory, kernel, toolchain);
@@ -144,107 +130,4 @@ export async function unpackSource(
   });
   await rm(join(folder, 'usr'), { recursive: true });
   return join(folder, source.name);
-}
-
-function makeArguments(kernel: BuiltKernel, source: PackageRecord): string[] {
-  return [
-    `ARCH=${architectures[kernel.arch].kbuild}`,
-    // The same input gives the same kernel, wherever and whenever it is built.
-    'KBUILD_BUILD_USER=klp',
-    'KBUILD_BUILD_HOST=klp',
-    `KBUILD_BUILD_TIMESTAMP=${source.version}`,
-    'KBUILD_BUILD_VERSION=1',
-  ];
-}
-
-/**
- * Compiles the configured kernel in `tree`, saying now and then how far it is.
- * @param log file that the whole output is written to, whatever comes of it
- * @throws InfrastructureError with the last thirty lines when it fails
- */
-export async function compile(
-  tree: string,
-  kernel: BuiltKernel,
-  toolchain: Toolchain,
-  source: PackageRecord,
-  log: string,
-  progress: Progress,
-): Promise<void> {
-  const started = Date.now();
-  let objects = 0;
-  const say = (): void => {
-    const seconds = Math.round((Date.now() - started) / 1000);
-    const elapsed = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
-    progress(`building ${kernel.name} from ${source.name} ${source.version}: ${objects} objects, ${elapsed}`);
-  };
-  say();
-  const ticker = setInterval(say, 10_000);
-  try {
-    const jobs = `-j${availableParallelism() + 1}`;
-    const targets = [imageOf(kernel.arch).target, 'modules'];
-    const result = await runMake(toolchain, [...makeArguments(kernel, source), jobs, ...targets], [tree], {
-      cwd: tree,
-      timeout: 3 * 3600_000,
-      // What a compiler says of a failure must stand beside it, among the last lines.
-      inOrder: true,
-      onLine: (line) => {
-        if (/^ {2}(CC|AS|LDS) /.test(line)) objects++;
-      },
-    });
-    await mkdir(join(log, '..'), { recursive: true });
-    await writeFile(log, result.all);
-    if (result.exitCode !== 0) {
-      throw new InfrastructureError(`building ${kernel.name} failed`, {
-        hint: `the whole log is ${log}`,
-        details: lastLines(result.all, 30),
-      });
-    }
-    say();
-  } finally {
-    clearInterval(ticker);
-  }
-}
-
-function imageOf(arch: Arch): { target: string; path: string } {
-  return arch === 'x86_64'
-    ? { target: 'bzImage', path: 'arch/x86/boot/bzImage' }
-    : { target: 'Image', path: 'arch/arm64/boot/Image' };
-}
-
-/** Keeps what booting and building modules needs: about a twentieth of the tree. */
-async function install(
-  tree: string,
-  directory: string,
-  kernel: BuiltKernel,
-  toolchain: Toolchain,
-  source: PackageRecord,
-): Promise<void> {
-  const { path } = imageOf(kernel.arch);
-  const image = path.split('/').at(-1) ?? path;
-  await copyFile(join(tree, path), join(directory, image));
-  // The kernel's own list of what a headers package needs. CC stands for the compiler of its programs: the host's.
-  await host('sh', ['scripts/package/install-extmod-build', join(directory, 'build')], {
-    cwd: tree,
-    env: {
-      srctree: '.',
-      SRCARCH: kernel.arch === 'x86_64' ? 'x86' : kernel.arch,
-      CC: 'gcc',
-      HOSTCC: 'gcc',
-      MAKE: 'make',
-    },
-    timeout: 10 * 60_000,
-  });
-  await copyFile(join(tree, '.config'), join(directory, 'build', '.config'));
-  await rename(join(tree, 'System.map'), join(directory, 'build', 'System.map'));
-  // Without debug information; gdb and addr2line find symbols in it.
-  await rename(join(tree, 'vmlinux'), join(directory, 'build', 'vmlinux'));
-  const release = (await readFile(join(tree, 'include/config/kernel.release'), 'utf8')).trim();
-  await storeKernel(directory, {
-    release,
-    version: `${source.name} ${source.version}, ${toolchain.version}`,
-    image,
-    buildDir: 'build',
-    config: 'build/.config',
-    packages: [source],
-  });
 }

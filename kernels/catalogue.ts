@@ -2,7 +2,8 @@
 import type { Arch } from '../harness/arch.js';
 import { UsageError } from '../harness/errors.js';
 import { nearest } from '../harness/nearest.js';
-import { acquireBuilt, cachedBuilt, type BuiltKernel } from './built.js';
+import { acquireBuilt, cachedBuilt } from './built.js';
+import { builtRows } from './built-rows.js';
 import { hostSuite } from './mirrors.js';
 import { acquireStock, cachedStock, type StockKernel } from './stock.js';
 import type { AcquiredKernel, Progress } from './types.js';
@@ -36,17 +37,6 @@ const stockRows: readonly { readonly suite: string; readonly version?: string }[
 ];
 const stockArchs: readonly Arch[] = ['x86_64', 'arm64'];
 
-/** Kernels built from source: add a row for another source or architecture. */
-const builtRows: readonly BuiltKernel[] = [
-  {
-    name: 'built-7-arm64',
-    arch: 'arm64',
-    suite: 'trixie-backports',
-    source: 'linux-source-7.*',
-    fragments: ['base', 'arm64', 'livepatch'],
-  },
-];
-
 /** Every kernel of the catalogue, for this host. */
 export async function catalogue(): Promise<CatalogueEntry[]> {
   const own = await hostSuite();
@@ -64,8 +54,8 @@ export async function catalogue(): Promise<CatalogueEntry[]> {
       aliases: [],
       arch: row.arch,
       origin: 'built',
-      title: `newest ${row.source} of ${row.suite}, small, with livepatch`,
-      livepatch: true,
+      title: `newest ${row.source} of ${row.suite}, small, ${row.title}`,
+      livepatch: row.livepatch,
       standard: row.name === 'built-7-arm64',
       acquire: (progress) => acquireBuilt(row, progress),
       cached: () => cachedBuilt(row),

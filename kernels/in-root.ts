@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { InfrastructureError } from '../harness/errors.js';
-import { lastLines, scrubbedEnvironment, tryHost, type HostOptions, type HostResult } from '../harness/host.js';
+import { lastLines, commandLine, scrubbedEnvironment, tryHost, type HostOptions, type HostResult } from '../harness/host.js';
 import { tiedToUs } from '../harness/vm/qemu.js';
 
 /** Exit status of {@link enter} when it did not come to the command. */
@@ -79,7 +79,7 @@ export async function runInRoot(
   options: HostOptions = {},
 ): Promise<HostResult> {
   const { cwd = '/', ...rest } = options;
-  const inside = ['sh', '-c', enter, 'sh', root, cwd, ...folders, '--', command, ...args];
+  const inside = ['sh', '-c', enter, 'sh', root, cwd, ...folders, '--', ...commandLine(command, args, options)];
   const tied = tiedToUs('unshare', [...unshare(), '--', ...inside]);
   const env = { ...rest.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TMPDIR: '/tmp' };
   const result = await runTied(command, tied, { ...rest, env });

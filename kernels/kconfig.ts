@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { architectures, type Arch } from '../harness/arch.js';
+import type { Arch } from '../harness/arch.js';
 import { InfrastructureError } from '../harness/errors.js';
 import { lastLines } from '../harness/host.js';
+import { type KernelTree, treeFolders, treeWords } from './compile.js';
 import { runMake } from './toolchain.js';
 import type { Toolchain } from './types.js';
 
@@ -38,28 +39,27 @@ export function untaken(fragment: string, config: string): UntakenOption[] {
 /**
  * Writes `.config` into a kernel source tree: allnoconfig with `fragments` laid over it.
  *
- * @param source    the tree, which is also the build folder
  * @param fragments texts; of two that set the same option the later wins
  * @throws InfrastructureError naming every option that Kconfig did not take as asked
  */
 export async function configure(
-  source: string,
+  tree: KernelTree,
   arch: Arch,
   toolchain: Toolchain,
   fragments: readonly string[],
 ): Promise<void> {
   const wanted = fragments.join('\n');
-  const file = join(source, '.klp-fragments');
+  const file = join(tree.objects, '.klp-fragments');
   await writeFile(file, wanted);
-  const result = await runMake(toolchain, [`ARCH=${architectures[arch].kbuild}`, 'allnoconfig'], [source], {
-    cwd: source,
+  const result = await runMake(toolchain, [...treeWords(tree, arch), 'allnoconfig'], treeFolders(tree), {
+    cwd: tree.objects,
     env: { KCONFIG_ALLCONFIG: file },
     timeout: 10 * 60_000,
   });
   if (result.exitCode !== 0) {
     throw new InfrastructureError('the kernel could not be configured', { details: lastLines(result.all, 20) });
   }
-  const refused = untaken(wanted, await readFile(join(source, '.config'), 'utf8'));
+  const refused = untaken(wanted, await readFile(join(tree.objects, '.config'), 'utf8'));
   if (refused.length > 0) {
     throw new InfrastructureError(
       `the kernel configuration did not take ${refused.map((o) => o.option).join(', ')}`,

@@ -5,14 +5,16 @@ import { join } from 'node:path';
 import t from 'tap';
 import { InfrastructureError } from '../../harness/errors.js';
 import { host } from '../../harness/host.js';
-import { compile, type BuiltKernel } from '../../kernels/built.js';
 import { findKernel } from '../../kernels/catalogue.js';
+import { compile, type Compilation } from '../../kernels/compile.js';
 import { parseConfig } from '../../kernels/kconfig.js';
 import { requireTools } from '../../kernels/toolchain.js';
 
 const toolchain = { crossCompile: '', version: 'gcc' };
-const source = { name: 'linux-source-0', version: '0-1', arch: 'all', sha256: '' };
-const row: BuiltKernel = { name: 'built-0', arch: 'arm64', suite: 'none', source: source.name, fragments: [] };
+function compilation(folder: string, log: string): Compilation {
+  const tree = { source: folder, objects: folder };
+  return { name: 'built-0', arch: 'arm64', tree, toolchain, from: 'linux-source-0 0-1', stamp: '0-1', log };
+}
 
 await t.test('a build that fails shows its last lines and keeps its log', { timeout: 60_000 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'klp-built-'));
@@ -23,7 +25,7 @@ await t.test('a build that fails shows its last lines and keeps its log', { time
   );
   const log = join(folder, 'logs', 'build.log');
   const said: string[] = [];
-  const error: unknown = await compile(folder, row, toolchain, source, log, (line) => said.push(line)).then(
+  const error: unknown = await compile(compilation(folder, log), (line) => said.push(line)).then(
     () => undefined,
     (e: unknown) => e,
   );

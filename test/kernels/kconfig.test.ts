@@ -49,7 +49,7 @@ await t.test('a real kernel source says which option it does not take', { timeou
     // What Kconfig reads, not the rest.
     return unpackSource(folder, source, root, progress, ['Makefile', 'Kconfig*', '*/Kconfig*', 'scripts/*', '*/Makefile*']);
   });
-  const error: unknown = await configure(tree, 'arm64', { crossCompile: 'aarch64-linux-gnu-', version: 'gcc' }, [
+  const error: unknown = await configure({ source: tree, objects: tree }, 'arm64', { crossCompile: 'aarch64-linux-gnu-', version: 'gcc' }, [
     'CONFIG_MODULES=y\nCONFIG_KLP_NO_SUCH_OPTION=y',
     '# without KALLSYMS_ALL\nCONFIG_LIVEPATCH=y',
   ]).then(() => undefined, (e: unknown) => e);
