@@ -3,8 +3,8 @@ import { access, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parseArch, type Arch } from '../harness/arch.js';
 import { UsageError } from '../harness/errors.js';
-import { identifyImage } from './image.js';
 import { parseConfig } from './kconfig.js';
+import { checkPairing } from './pairing.js';
 import { contentDigest, kernelFingerprint } from './store.js';
 import { defaultPrefix, findToolchain, moduleBuildTools, requireTools } from './toolchain.js';
 import type { AcquiredKernel, Progress } from './types.js';
@@ -42,7 +42,7 @@ export async function bringKernel(brought: BroughtKernel, progress: Progress): P
   const release = await releaseOf(buildDir);
   const options = parseConfig(await readFile(config, 'utf8'));
   const arch = archOf(options, config, brought.arch);
-  checkPairing(await readFile(image), { image, buildDir, release, arch });
+  await checkPairing(await readFile(image), { image, buildDir, release, arch });
 
   await requireTools(moduleBuildTools, 'building modules');
   const toolchain = await findToolchain(arch, brought.toolchain ?? defaultPrefix(arch));
@@ -93,30 +93,6 @@ function archOf(options: ReadonlyMap<string, string>, config: string, asked: str
     throw new UsageError(`--arch ${asked} does not fit --build-dir: ${config} is for ${arch}`);
   }
   return arch;
-}
-
-function checkPairing(
-  content: Buffer,
-  of: { image: string; buildDir: string; release: string; arch: Arch },
-): void {
-  const said = identifyImage(content);
-  if (said.arch !== undefined && said.arch !== of.arch) {
-    throw new UsageError(`${of.image} is an image for ${said.arch}, but ${of.buildDir} is configured for ${of.arch}`, {
-      hint: 'give the image and the build directory of one and the same kernel',
-    });
-  }
-  if (said.release === undefined) {
-    throw new UsageError(`${of.image} holds no kernel version: it is no kernel image, or in a form not read here`, {
-      hint: 'give a bzImage, an arm64 Image or Image.gz, or vmlinux',
-    });
-  }
-  if (said.release !== of.release) {
-    throw new UsageError(
-      `${of.image} is Linux ${said.release}, but modules from ${of.buildDir} would be for ${of.release}: ` +
-        'the guest would refuse them',
-      { hint: 'give the image and the build directory of one and the same kernel' },
-    );
-  }
 }
 
 /** `gcc-12 (Debian 12.2.0-14) 12.2.0` and `aarch64-linux-gnu-gcc (…) 12.2.0` are the same compiler: the last number. */

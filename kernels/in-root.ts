@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { InfrastructureError } from '../harness/errors.js';
-import { lastLines, commandLine, scrubbedEnvironment, tryHost, type HostOptions, type HostResult } from '../harness/host.js';
+import { commandLine, lastLines, scrubbedEnvironment, tryHost, type HostOptions, type HostResult } from '../harness/host.js';
 import { tiedToUs } from '../harness/vm/qemu.js';
 
 /** Exit status of {@link enter} when it did not come to the command. */

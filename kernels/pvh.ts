@@ -7,7 +7,7 @@ import { gunzip } from 'node:zlib';
 import { cached, digest, ifCached } from '../harness/cache.js';
 import { messageOf } from '../harness/errors.js';
 import { scrubbedEnvironment } from '../harness/host.js';
-import { decompressed, identifyImage } from './image.js';
+import { type Compression, compressionOf, decompressed, identifyImage } from './image.js';
 import { parseConfig } from './kconfig.js';
 import type { AcquiredKernel, Progress } from './types.js';
 
@@ -23,18 +23,12 @@ const largest = 1024 ** 3;
 
 /** The compressed kernel inside a bzImage. */
 export interface Payload {
-  /** Undefined for a compression that is not unpacked here: LZ4, LZMA, bzip2, LZO. */
-  readonly packed: 'gzip' | 'xz' | 'zstd' | undefined;
+  /** Of these only gzip, xz and zstd are unpacked here; undefined for what is none that the kernel has. */
+  readonly packed: Compression | undefined;
   readonly data: Buffer;
   /** Bytes it unpacks to. */
   readonly size: number;
 }
-
-const magics = [
-  ['gzip', '1f8b'],
-  ['xz', 'fd377a585a00'],
-  ['zstd', '28b52ffd'],
-] as const;
 
 /**
  * Finds the payload of a bzImage: Documentation/arch/x86/boot.rst, `setup_sects`, `payload_offset`, `payload_length`.
@@ -48,7 +42,7 @@ export function payloadOf(image: Buffer): Payload | undefined {
   const start = setup + image.readUInt32LE(0x248);
   const end = start + image.readUInt32LE(0x24c);
   if (end > image.length || end - start < 16) return undefined;
-  const packed = magics.find(([, magic]) => image.toString('hex', start, start + magic.length / 2) === magic)?.[0];
+  const packed = compressionOf(image.subarray(start));
   // Makefile.lib's size_append puts the unpacked size behind all but gzip, whose own last field it is.
   return { packed, data: image.subarray(start, packed === 'gzip' ? end : end - 4), size: image.readUInt32LE(end - 4) };
 }
@@ -99,12 +93,8 @@ export async function bootFile(kernel: AcquiredKernel, progress: Progress): Prom
   const payload = payloadOf(image);
   // A vmlinux for example, which QEMU starts by its entry anyway.
   if (!payload) return kernel.image;
-  if (payload.packed === undefined) {
-    progress(`note: ${kernel.name} ${as}: its payload is neither gzip, xz nor zstd`);
-    return kernel.image;
-  }
   try {
-    const vmlinux = await unpacked(payload.packed, payload);
+    const vmlinux = await unpackPayload(payload);
     if (!hasPvhEntry(vmlinux)) {
       progress(`note: ${kernel.name} ${as}: it has CONFIG_PVH but no such entry`);
       return kernel.image;
@@ -124,11 +114,17 @@ export async function uncompressed(kernel: AcquiredKernel): Promise<Buffer | und
   const image = await readFile(kernel.image);
   const payload = payloadOf(image);
   if (!payload) return identifyImage(image).arch === undefined ? undefined : decompressed(image);
-  if (payload.packed === undefined) return undefined;
-  return unpacked(payload.packed, payload).catch(() => undefined);
+  return unpackPayload(payload).catch(() => undefined);
 }
 
-async function unpacked(packed: 'gzip' | 'xz' | 'zstd', { data, size }: Payload): Promise<Buffer> {
+/**
+ * The vmlinux in a bzImage.
+ * @throws Error when it is damaged, or in a compression that is not unpacked here
+ */
+export async function unpackPayload({ packed, data, size }: Payload): Promise<Buffer> {
+  if (packed !== 'gzip' && packed !== 'xz' && packed !== 'zstd') {
+    throw new Error(`it is ${packed ?? 'in an unknown compression'}, and only gzip, xz and zstd are unpacked here`);
+  }
   if (size > largest) throw new Error(`it says to be of ${size} bytes`);
   const content = packed === 'gzip' ? await promisify(gunzip)(data, { maxOutputLength: size }) : await byTool(packed, data, size);
   if (content.length !== size) throw new Error(`it has ${content.length} bytes instead of ${size}`);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Arch } from '../harness/arch.js';
+import type { Arch, MachineName } from '../harness/arch.js';
 
 /** One package of a distribution's archive, as it was resolved and verified. */
 export interface PackageRecord {
@@ -29,7 +29,7 @@ export type BootChoice = 'auto' | 'image';
 
 /** A kernel that is on disk and can be booted, and for which modules can be built. */
 export interface AcquiredKernel {
-  /** Name in the catalogue, or `image:<file name>` when brought along. */
+  /** Name in the catalogue, or `image:<file name>-<digest of its path>` when brought along without one. */
   readonly name: string;
   readonly arch: Arch;
   readonly origin: 'stock' | 'built' | 'brought';
@@ -43,6 +43,8 @@ export interface AcquiredKernel {
   readonly boot?: BootChoice;
   /** `--append`: words for the kernel's command line, beside the judged guest's own. */
   readonly append?: readonly string[];
+  /** Machine profile it is to run on; the architecture's own when left out. */
+  readonly machine?: MachineName;
   /** Directory for `make -C <buildDir> M=…`. */
   readonly buildDir: string;
   /** `.config` of this kernel. */

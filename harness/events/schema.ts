@@ -81,6 +81,8 @@ const payloads = {
     ...inKernel,
     accel: z.string(),
     qemu: z.string(),
+    /** Machine profile: `pc`, `mt2731`, `virt`. */
+    machine: z.string().optional(),
     argv: z.array(z.string()),
     commandLine: z.string(),
     bootMs: z.number(),

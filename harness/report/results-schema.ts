@@ -79,6 +79,7 @@ const kernel = z.object({
     .object({
       accel: z.string(),
       qemu: z.string(),
+      machine: z.string().optional(),
       argv: z.array(z.string()),
       commandLine: z.string(),
       bootMs: z.number(),

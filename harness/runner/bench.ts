@@ -5,7 +5,7 @@ import { buildImage, type Image } from '../../images/initramfs.js';
 import { hostSuite } from '../../kernels/mirrors.js';
 import { bootFile } from '../../kernels/pvh.js';
 import type { AcquiredKernel, Progress } from '../../kernels/types.js';
-import { architectures } from '../arch.js';
+import { architectures, machineFor, type MachineName } from '../arch.js';
 import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
 import { ConnectionLostError } from '../guest/errors.js';
 import { must } from '../guest/guest.js';
@@ -56,6 +56,8 @@ export class Bench implements AsyncDisposable {
     /** QEMU's version, in its own words. */
     readonly qemu: string,
     readonly commandLine: string,
+    /** Name of its machine profile. */
+    readonly profile: MachineName,
     /** Milliseconds until the guest was ready. */
     readonly bootMs: number,
     /** Whether it was not booted but taken from the cache. */
@@ -78,7 +80,7 @@ export class Bench implements AsyncDisposable {
    */
   static async start(options: BenchOptions): Promise<Bench> {
     const { kernel, progress, signal } = options;
-    const arch = architectures[kernel.arch];
+    const arch = { ...architectures[kernel.arch], machine: machineFor(kernel.arch, kernel.machine) };
     const [image, { accel, reason }, bootedFile, aio] = await Promise.all([
       imageFor(kernel, progress),
       chooseAccel(kernel.arch, options.accel),
@@ -167,7 +169,7 @@ export class Bench implements AsyncDisposable {
         ...(image.agentPort ? { agentChannel: () => machine.agentChannel() } : {}),
       });
       const { bootMs, restored } = await prepare(guest);
-      return new Bench(machine, guest, hardware.accel, qemu, kernelCommandLine(hardware), Math.round(bootMs), restored, image, signal);
+      return new Bench(machine, guest, hardware.accel, qemu, kernelCommandLine(hardware), hardware.arch.machine.name, Math.round(bootMs), restored, image, signal);
     } catch (error) {
       const cause = signal.aborted ? error : await whyUnreached(machine, error);
       await machine.stop();

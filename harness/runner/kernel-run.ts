@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { AcquiredKernel } from '../../kernels/types.js';
-import { architectures } from '../arch.js';
+import { machineFor } from '../arch.js';
 import type { FileToPush } from '../guest/guest.js';
 import { type Capability, type Finding, onlyInGuest } from '../model/capabilities.js';
 import { ReferenceModel } from '../model/reference.js';
@@ -148,6 +148,7 @@ class KernelRun {
         kernel: this.name,
         accel: bench.accel,
         qemu: bench.qemu,
+        machine: bench.profile,
         argv: [...bench.machine.argv],
         commandLine: bench.commandLine,
         bootMs: bench.bootMs,
@@ -187,7 +188,7 @@ class KernelRun {
   }
 
   private jobs(scenarios: number, kernel: AcquiredKernel): number {
-    const { memory } = architectures[kernel.arch].machine;
+    const { memory } = machineFor(kernel.arch, kernel.machine);
     const { jobs, why } = chooseJobs(this.options.jobs, scenarios, memory, hostRoom());
     if (this.options.jobs !== 1) this.progress(`${jobs === 1 ? '1 guest' : `${jobs} guests side by side`}: ${why}`);
     return jobs;
