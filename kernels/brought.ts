@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 import { access, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { parseArch, type Arch } from '../harness/arch.js';
+import { machineFor, parseArch, type Arch } from '../harness/arch.js';
+import { digest } from '../harness/cache.js';
 import { UsageError } from '../harness/errors.js';
+import { chosenToolchain } from './chosen-toolchain.js';
 import { parseConfig } from './kconfig.js';
 import { checkPairing } from './pairing.js';
 import { contentDigest, kernelFingerprint } from './store.js';
-import { defaultPrefix, findToolchain, moduleBuildTools, requireTools } from './toolchain.js';
-import type { AcquiredKernel, Progress } from './types.js';
+import { moduleBuildTools, requireTools } from './toolchain.js';
+import type { AcquiredKernel, Progress, Toolchain } from './types.js';
 
 /** A kernel of the user's own, as the command line or `klp.config.ts` describes it. */
 export interface BroughtKernel {
@@ -17,19 +19,39 @@ export interface BroughtKernel {
   readonly buildDir: string;
   /** `--arch`; what `.config` says when left out. */
   readonly arch?: string;
-  /** `--toolchain`: prefix of the compiler, `CROSS_COMPILE=`. */
+  /** `--toolchain`: a Debian suite, `host`, or the prefix of a compiler (`CROSS_COMPILE=`). */
   readonly toolchain?: string;
   /** `lib/modules/<release>` of an installed tree, when drivers the guest needs are not built in. */
   readonly modulesDir?: string;
+  /** `--machine`: a machine profile. */
+  readonly machine?: string;
+  /** Its name in klp.config.ts or the registry. */
+  readonly name?: string;
+}
+
+/** A user's kernel whose image and build directory belong together; its toolchain is not looked for yet. */
+export interface CheckedKernel {
+  readonly name: string;
+  readonly arch: Arch;
+  /** Finds the toolchain, or makes its private root. */
+  readonly acquire: (progress: Progress) => Promise<AcquiredKernel>;
 }
 
 /**
- * Takes a user's kernel as it is, after checking that image and build directory belong together, so that a wrong
- * pairing is told now and not by a module that the guest refuses.
- *
- * @throws UsageError saying which file is missing or what does not fit; InfrastructureError without a compiler
+ * Takes a user's kernel as it is.
+ * @throws what checkKernel throws; InfrastructureError when its toolchain can't be had
  */
 export async function bringKernel(brought: BroughtKernel, progress: Progress): Promise<AcquiredKernel> {
+  return (await checkKernel(brought)).acquire(progress);
+}
+
+/**
+ * Looks whether a user's image and build directory are whole and belong together, so that a wrong pairing is told now
+ * and not by a module that the guest refuses.
+ *
+ * @throws UsageError saying which file is missing or what does not fit
+ */
+export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel> {
   const image = resolve(brought.image);
   const buildDir = resolve(brought.buildDir);
   await requireFile(image, '--image', 'name the file that QEMU boots: bzImage, Image or Image.gz');
@@ -38,32 +60,42 @@ export async function bringKernel(brought: BroughtKernel, progress: Progress): P
   const symvers = join(buildDir, 'Module.symvers');
   await requireFile(config, '--build-dir', 'is it the folder that the kernel was built in (O=)?');
   await requireFile(join(buildDir, 'Makefile'), '--build-dir', 'is it the folder that the kernel was built in (O=)?');
-  await requireFile(symvers, '--build-dir', 'build the kernel and its modules there: make all modules');
+  await requireFile(symvers, '--build-dir', 'modules need it: build the kernel and its modules there (make all modules)');
   const release = await releaseOf(buildDir);
   const options = parseConfig(await readFile(config, 'utf8'));
   const arch = archOf(options, config, brought.arch);
   await checkPairing(await readFile(image), { image, buildDir, release, arch });
 
-  await requireTools(moduleBuildTools, 'building modules');
-  const toolchain = await findToolchain(arch, brought.toolchain ?? defaultPrefix(arch));
-  const built = JSON.parse(options.get('CONFIG_CC_VERSION_TEXT') ?? '""') as string;
-  if (built !== '' && compilerVersion(built) !== compilerVersion(toolchain.version)) {
-    progress(`note: ${buildDir} was built with "${built}", its modules will be built with "${toolchain.version}"`);
-  }
-  return {
-    name: `image:${basename(image)}`,
-    arch,
-    origin: 'brought',
-    release,
-    version: buildDir,
-    image,
-    buildDir,
-    config,
-    modulesDir: brought.modulesDir === undefined ? undefined : resolve(brought.modulesDir),
-    toolchain,
-    packages: [],
-    fingerprint: kernelFingerprint(await contentDigest({ image, config, symvers, release }), toolchain, []),
+  const machine = brought.machine === undefined ? undefined : machineFor(arch, brought.machine).name;
+  const name = brought.name ?? `image:${basename(image)}-${digest(image, buildDir).slice(0, 6)}`;
+  const acquire = async (progress: Progress): Promise<AcquiredKernel> => {
+    await requireTools(moduleBuildTools, 'building modules');
+    const toolchain = await toolchainFor(brought.toolchain, arch, progress);
+    const built = JSON.parse(options.get('CONFIG_CC_VERSION_TEXT') ?? '""') as string;
+    if (built !== '' && compilerVersion(built) !== compilerVersion(toolchain.version)) {
+      progress(`note: ${buildDir} was built with "${built}", its modules will be built with "${toolchain.version}"`);
+    }
+    return {
+      name,
+      arch,
+      origin: 'brought',
+      release,
+      version: buildDir,
+      image,
+      buildDir,
+      config,
+      modulesDir: brought.modulesDir === undefined ? undefined : resolve(brought.modulesDir),
+      toolchain,
+      packages: [],
+      fingerprint: kernelFingerprint(await contentDigest({ image, config, symvers, release }), toolchain, []),
+      ...(machine === undefined ? {} : { machine }),
+    };
   };
+  return { name, arch, acquire };
+}
+
+async function toolchainFor(word: string | undefined, arch: Arch, progress: Progress): Promise<Toolchain> {
+  return chosenToolchain(word ?? 'host', arch, progress);
 }
 
 async function requireFile(file: string, option: string, hint: string): Promise<void> {

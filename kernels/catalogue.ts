@@ -5,6 +5,7 @@ import { nearest } from '../harness/nearest.js';
 import { acquireBuilt, cachedBuilt } from './built.js';
 import { builtRows } from './built-rows.js';
 import { hostSuite } from './mirrors.js';
+import { ownEntries } from './own.js';
 import { acquireStock, cachedStock, type StockKernel } from './stock.js';
 import type { AcquiredKernel, Progress } from './types.js';
 
@@ -13,7 +14,7 @@ export interface CatalogueEntry {
   readonly name: string;
   readonly aliases: readonly string[];
   readonly arch: Arch;
-  readonly origin: 'stock' | 'built';
+  readonly origin: 'stock' | 'built' | 'brought';
   /** For a person, one line. */
   readonly title: string;
   /** Whether it has livepatch at all; one that has not serves the clauses on refusal (REG-6). */
@@ -61,7 +62,18 @@ export async function catalogue(): Promise<CatalogueEntry[]> {
       cached: () => cachedBuilt(row),
     }),
   );
-  return [...stock, ...built];
+  return withOwn([...stock, ...built], await ownEntries());
+}
+
+function withOwn(ours: readonly CatalogueEntry[], own: readonly CatalogueEntry[]): CatalogueEntry[] {
+  for (const { name } of own) {
+    if (ours.some((e) => e.name === name || e.aliases.includes(name))) {
+      throw new UsageError(`kernel ${name} of klp.config.ts or klp.kernels.json: the catalogue has a kernel of that name`, {
+        hint: `give it another name (npx klp kernels remove ${name})`,
+      });
+    }
+  }
+  return [...ours, ...own];
 }
 
 function stockEntry(row: StockKernel, own: boolean): CatalogueEntry {

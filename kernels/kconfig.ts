@@ -5,6 +5,7 @@ import type { Arch } from '../harness/arch.js';
 import { InfrastructureError } from '../harness/errors.js';
 import { lastLines } from '../harness/host.js';
 import { type KernelTree, treeFolders, treeWords } from './compile.js';
+import { readKconfig, whyUntaken } from './kconfig-why.js';
 import { runMake } from './toolchain.js';
 import type { Toolchain } from './types.js';
 
@@ -36,11 +37,17 @@ export function untaken(fragment: string, config: string): UntakenOption[] {
     .filter(({ wanted, got }) => (got ?? 'n') !== wanted);
 }
 
+/** Whether a text is a whole configuration, as Kconfig writes it, rather than a fragment. */
+export function isWholeConfiguration(text: string): boolean {
+  return /^# Linux\/\S+ \S+ Kernel Configuration$/m.test(text);
+}
+
 /**
- * Writes `.config` into a kernel source tree: allnoconfig with `fragments` laid over it.
+ * Writes `.config` for a kernel source tree: allnoconfig with `fragments` laid over it; or, when the first of them is a
+ * whole configuration, that one, brought up to date, with the rest laid over it.
  *
  * @param fragments texts; of two that set the same option the later wins
- * @throws InfrastructureError naming every option that Kconfig did not take as asked
+ * @throws InfrastructureError naming every option of a fragment that Kconfig did not take as asked, and why
  */
 export async function configure(
   tree: KernelTree,
@@ -48,25 +55,29 @@ export async function configure(
   toolchain: Toolchain,
   fragments: readonly string[],
 ): Promise<void> {
-  const wanted = fragments.join('\n');
+  const [first = '', ...rest] = fragments;
+  const whole = isWholeConfiguration(first);
+  const wanted = (whole ? rest : fragments).join('\n');
   const file = join(tree.objects, '.klp-fragments');
   await writeFile(file, wanted);
-  const result = await runMake(toolchain, [...treeWords(tree, arch), 'allnoconfig'], treeFolders(tree), {
-    cwd: tree.objects,
-    env: { KCONFIG_ALLCONFIG: file },
-    timeout: 10 * 60_000,
-  });
+  const config = join(tree.objects, '.config');
+  if (whole) await writeFile(config, `${first}\n${wanted}\n`);
+  const result = await runMake(
+    toolchain,
+    [...treeWords(tree, arch), whole ? 'olddefconfig' : 'allnoconfig'],
+    treeFolders(tree),
+    { cwd: tree.objects, env: whole ? {} : { KCONFIG_ALLCONFIG: file }, timeout: 10 * 60_000 },
+  );
   if (result.exitCode !== 0) {
     throw new InfrastructureError('the kernel could not be configured', { details: lastLines(result.all, 20) });
   }
-  const refused = untaken(wanted, await readFile(join(tree.objects, '.config'), 'utf8'));
-  if (refused.length > 0) {
-    throw new InfrastructureError(
-      `the kernel configuration did not take ${refused.map((o) => o.option).join(', ')}`,
-      {
-        hint: 'the source has no such option any more, or something that it depends on is missing in kernels/config',
-        details: refused.map((o) => `${o.option}: asked for ${o.wanted}, got ${o.got ?? 'nothing'}`),
-      },
-    );
-  }
+  const made = await readFile(config, 'utf8');
+  const refused = untaken(wanted, made);
+  if (refused.length === 0) return;
+  const menu = await readKconfig(tree.source, arch === 'x86_64' ? 'x86' : arch);
+  const reason = whyUntaken(menu, parseConfig(made));
+  throw new InfrastructureError(`the kernel configuration did not take ${refused.map((o) => o.option).join(', ')}`, {
+    hint: 'add what is missing to a fragment, or take the option out of it',
+    details: refused.map((o) => `${o.option}: asked for ${o.wanted}, got ${o.got ?? 'nothing'}: ${reason(o)}`),
+  });
 }

@@ -4,9 +4,10 @@ import { catalogue, findKernel } from '../../kernels/catalogue.js';
 import { UsageError } from '../errors.js';
 import { clean } from '../report/text.js';
 import { probeCommand } from './kernels-probe.js';
+import { ownKernelCommands } from './own-kernels.js';
 import { say } from './say.js';
 
-/** `klp kernels list | fetch K | build K | path K | probe K`. */
+/** `klp kernels list | fetch K | build K | path K | probe K | add NAME | remove NAME`. */
 export function kernelsCommand(): Command {
   const command = new Command('kernels').description('the kernels that can be tested');
   command
@@ -59,5 +60,6 @@ export function kernelsCommand(): Command {
       process.stdout.write(`${kernel.image}\n${kernel.buildDir}\n`);
     });
   command.addCommand(probeCommand());
+  for (const own of ownKernelCommands()) command.addCommand(own);
   return command;
 }

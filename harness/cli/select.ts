@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { bringKernel } from '../../kernels/brought.js';
+import { checkKernel } from '../../kernels/brought.js';
 import { defaultKernels, findKernel } from '../../kernels/catalogue.js';
 import { promised } from '../../kernels/promised.js';
 import type { BootChoice } from '../../kernels/types.js';
 import { scenarios as ours } from '../../scenarios/index.js';
 import { type Arch, parseArch } from '../arch.js';
+import { importFile } from '../config/import.js';
 import { UsageError, messageOf } from '../errors.js';
 import { clause } from '../model/catalogue/index.js';
 import { nearest } from '../nearest.js';
@@ -23,6 +21,7 @@ export interface KernelOptions {
   readonly buildDir?: string;
   readonly toolchain?: string;
   readonly modulesDir?: string;
+  readonly machine?: string;
   readonly boot?: BootChoice;
   /** Words separated by blanks. */
   readonly append?: string;
@@ -48,7 +47,8 @@ export async function chooseKernels(options: KernelOptions): Promise<readonly Ke
 async function named(options: KernelOptions): Promise<readonly KernelChoice[]> {
   const arch = options.arch === undefined ? undefined : parseArch(options.arch);
   if (options.image !== undefined || options.buildDir !== undefined) return [await brought(options, arch)];
-  for (const [word, value] of [['--toolchain', options.toolchain], ['--modules-dir', options.modulesDir]]) {
+  const ofImages = [['--toolchain', options.toolchain], ['--modules-dir', options.modulesDir], ['--machine', options.machine]];
+  for (const [word, value] of ofImages) {
     if (value !== undefined) throw new UsageError(`${word} belongs to --image and --build-dir`);
   }
   const names = options.kernel ?? [];
@@ -68,27 +68,22 @@ async function named(options: KernelOptions): Promise<readonly KernelChoice[]> {
 }
 
 async function brought(options: KernelOptions, arch: Arch | undefined): Promise<KernelChoice> {
-  const { image, buildDir, toolchain, modulesDir } = options;
+  const { image, buildDir, toolchain, modulesDir, machine } = options;
   if (image === undefined || buildDir === undefined) {
     throw new UsageError('--image and --build-dir belong together', {
       hint: 'the build directory is where the image was built: modules are built against it',
     });
   }
   if (options.kernel) throw new UsageError('--kernel and --image exclude each other');
-  const more = { arch, toolchain, modulesDir };
+  const more = { arch, toolchain, modulesDir, machine };
   const given = Object.entries(more).filter((pair): pair is [string, string] => pair[1] !== undefined);
-  const flags = { arch: '--arch', toolchain: '--toolchain', modulesDir: '--modules-dir' };
+  const flags = { arch: '--arch', toolchain: '--toolchain', modulesDir: '--modules-dir', machine: '--machine' };
   const flagged = given.flatMap(([key, value]) => [flags[key as keyof typeof more], value]);
   const words = shellQuoted(['--image', image, '--build-dir', buildDir, ...flagged]);
   const request = { image, buildDir, ...Object.fromEntries(given) };
   // Looked at before anything else is done: a wrong pairing is a wrong command line.
-  const notes: string[] = [];
-  const kernel = await bringKernel(request, (note) => void notes.push(note));
-  const acquire: KernelChoice['acquire'] = (progress) => {
-    notes.forEach(progress);
-    return Promise.resolve(kernel);
-  };
-  return { name: kernel.name, acquire, words };
+  const { name, acquire } = await checkKernel(request);
+  return { name, acquire, words };
 }
 
 /** A scenario, and the words that choose it alone. */
@@ -138,17 +133,7 @@ async function scenariosOf(word: string): Promise<readonly Chosen[]> {
 
 /** Scenarios that a file of the user's exports; TypeScript is compiled on the fly. */
 async function fromFile(file: string): Promise<readonly Scenario[]> {
-  const path = resolve(file);
-  if (!existsSync(path)) throw new UsageError(`there is no file ${file}`);
-  let exported: Record<string, unknown>;
-  try {
-    // It would leave a folder in the temporary one.
-    process.env.TSX_DISABLE_CACHE = '1';
-    const { tsImport } = await import('tsx/esm/api');
-    exported = (await tsImport(pathToFileURL(path).href, import.meta.url)) as Record<string, unknown>;
-  } catch (error) {
-    throw new UsageError(`${file}: ${messageOf(error)}`, { cause: error });
-  }
+  const exported = await importFile(file);
   const found = Object.values(exported).filter(isScenario);
   if (found.length === 0) throw new UsageError(`${file} exports no scenario`, { hint: 'export const mine = scenario({ … })' });
   for (const s of found) {
