@@ -5,8 +5,11 @@ import { Command, CommanderError } from 'commander';
 import { ExitStatus, KlpError, messageOf } from '../errors.js';
 import { packagePath } from '../package-root.js';
 import { benchCommand } from './bench.js';
+import { abortsBisect, bisectCommand } from './bisect.js';
 import { doctorCommand } from './doctor.js';
 import { kernelsCommand } from './kernels.js';
+import { mergeCommand } from './merge.js';
+import { planCommand } from './plan.js';
 import { runCommand } from './run.js';
 import { say } from './say.js';
 import { shellCommand } from './shell.js';
@@ -35,6 +38,9 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride();
   const commands = [
     runCommand(done, version()),
+    planCommand(version()),
+    mergeCommand(done, version()),
+    bisectCommand(done),
     kernelsCommand(),
     doctorCommand(done),
     shellCommand(done),
@@ -68,11 +74,12 @@ function complain(error: unknown): number {
 }
 
 // Node's own status for what nobody caught is 1, which says here that a kernel failed.
-process.on('uncaughtException', (error) => process.exit(complain(error)));
+process.on('uncaughtException', (error) => process.exit(abortsBisect(process.argv.slice(2), complain(error))));
 // A reader that went away (`klp run | head`) costs what it would have read, not the run and its results.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
 }
-process.exitCode = await main(process.argv.slice(2));
+const words = process.argv.slice(2);
+process.exitCode = abortsBisect(words, await main(words));

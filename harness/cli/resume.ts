@@ -74,10 +74,10 @@ function enter(folder: string): void {
  * Of what words choose now, what they chose when the run began, in that order.
  * @throws UsageError when something is gone
  */
-export function chosenThen<T>(what: string, names: readonly string[], now: readonly T[], nameOf: (item: T) => string): readonly T[] {
+export function chosenThen<T>(what: string, names: readonly string[], now: readonly T[], nameOf: (item: T) => string, of = 'run'): readonly T[] {
   return names.map((name) => {
     const found = now.find((item) => nameOf(item) === name);
     if (found) return found;
-    throw new UsageError(`the run has a ${what} ${name}, which its words do not choose any more`);
+    throw new UsageError(`the ${of} has a ${what} ${name}, which its words do not choose any more`);
   });
 }

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT
-import { appendFileSync, existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { ExitStatus, UsageError } from '../errors.js';
 import type { KeyFiles } from '../modules/sign.js';
-import type { Display } from '../report/reporter.js';
 import { createReporter } from '../report/reporters.js';
+import { blobName } from '../runner/blob.js';
 import { readExpectations } from '../runner/expectations.js';
 import type { Jobs } from '../runner/jobs.js';
-import type { Output } from '../runner/journal.js';
 import type { PastRun } from '../runner/resume.js';
 import { run } from '../runner/run.js';
+import { parseShard } from '../runner/shard.js';
 import { clauseIds } from '../runner/scenario.js';
 import { parseAccel } from '../vm/accel.js';
 import { goOn, unattended } from './go-on.js';
 import { interruptible } from './interrupt.js';
+import { display, outputs } from './outputs.js';
 import { chosenThen, resumeWords } from './resume.js';
 import { say } from './say.js';
-import { type KernelOptions, chooseKernels, chooseScenarios } from './select.js';
+import { chooseRun, sameShard, type WhatToRun } from './shard.js';
 
-export interface RunWords extends KernelOptions {
-  readonly grep?: string;
+export interface RunWords extends WhatToRun {
   readonly list?: boolean;
   readonly reporter: string;
   readonly output: string;
@@ -45,9 +45,6 @@ export interface RunWords extends KernelOptions {
 /** Read when it is there and none is named. */
 const usualExpectations = 'klp.expectations.json';
 
-/** Files every run leaves, by reporter. */
-const files = { tap: 'results.tap', json: 'results.json' } as const;
-
 /** A parser of options: a whole number, from `least` on. */
 export function wholeNumber(least: number) {
   return (text: string): number => {
@@ -61,7 +58,8 @@ function guests(text: string): Jobs {
   return text === 'auto' ? text : wholeNumber(1)(text);
 }
 
-function oneMore(value: string, before: readonly string[] | undefined): readonly string[] {
+/** A parser of options that may be given again. */
+export function oneMore(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
 
@@ -87,7 +85,7 @@ function runOptions(): Command {
     .option('--kernel <name>', 'a kernel of the catalogue (see klp kernels list); may be given again', oneMore)
     .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
     .option('--list', 'show the chosen scenarios and end')
-    .option('--reporter <name>', 'what to print: list, tap or json', 'list')
+    .option('--reporter <name>', 'what to print: list, tap, json or markdown', 'list')
     .option('--output <dir>', 'where results go', 'klp-results')
     .addOption(new Option('--profile <profile>', 'who has the last word where the documents are silent').choices(['mainline', 'documents']).default('mainline'))
     .option('--strict', 'deviations count as failures')
@@ -100,6 +98,8 @@ function runOptions(): Command {
     .option('--gdb', 'give each guest a stub for a debugger, behind a socket of your own')
     .option('--sign-key <file>', 'private key (PEM) that modules are signed with, for kernels that take no others')
     .option('--sign-cert <file>', 'its certificate, when it is not in the same file')
+    .option('--shard <i/n>', 'run one of n parts, and leave a blob of it for klp merge', parseShard)
+    .option('--plan <file>', 'the plan that says what the parts are, from klp plan --output')
     .option('--fresh', 'boot the guests, though the cache may have their state')
     .addOption(new Option('--rdinit <path>', 'another first program in the guest').hideHelp())
     .addOption(new Option('--boot-deadline <ms>', 'milliseconds until the guest must be ready').argParser(wholeNumber(1)).hideHelp());
@@ -124,15 +124,17 @@ export function runCommand(done: (status: number) => void, harness: string): Com
  * @returns the exit status
  */
 async function perform(words: readonly string[], options: RunWords, harness: string, past?: PastRun): Promise<number> {
-  const every = await chooseScenarios(words, options.grep);
+  const { scenarios: every, ...choice } = await chooseRun(words, options, harness);
   if (options.list === true) {
     for (const { scenario: s } of every) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
     return ExitStatus.ok;
   }
   const chosen = past ? chosenThen('scenario', past.started.scenarios.map((s) => s.id), every, (c) => c.scenario.id) : every;
-  const now = await chooseKernels(options);
+  const now = await choice.kernels();
   const kernels = past ? chosenThen('kernel', past.started.kernels, now, (k) => k.name) : now;
   const signing = keyFiles(options);
+  const shard = choice.shard(kernels);
+  if (past) sameShard(past, shard);
   const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
   // Unknown names are found before anything is booted.
   const shown = createReporter(options.reporter, display());
@@ -157,10 +159,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       jobs: options.jobs,
       expectations: expectations === undefined ? [] : readExpectations(expectations),
       output: options.output,
-      outputs: (directory): Output[] => [
-        { name: options.reporter, reporter: shown, write: (text) => void process.stdout.write(text) },
-        ...Object.entries(files).map(([name, file]) => fileOutput(name, join(directory, file))),
-      ],
+      outputs: (directory) => outputs(options.reporter, shown, directory),
       harness,
       command: ['klp', ...process.argv.slice(2)],
       signal,
@@ -168,12 +167,14 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       ...(signing === undefined ? {} : { signing }),
       ...(options.pauseOnFailure === true ? { pause } : {}),
       ...(past === undefined ? {} : { past }),
+      ...(shard && { shard }),
       fresh: options.fresh === true,
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
       ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
     });
     for (const problem of summary.problems) say(`klp: ${problem}`);
     const where = relative('.', summary.directory);
+    if (shard) process.stderr.write(`blob: ${join(where, blobName(shard))}\n`);
     process.stderr.write(`results: ${where}${past ? '' : ` (also ${join(options.output, 'latest')})`}\n`);
     if (signal.aborted) process.stderr.write(`to go on with it: npx klp run --resume ${where}\n`);
     return summary.exit;
@@ -186,26 +187,4 @@ function keyFiles({ signKey: key, signCert: certificate }: RunWords): KeyFiles |
   if (key !== undefined) return { key, certificate: certificate ?? key };
   if (certificate !== undefined) throw new UsageError('--sign-cert belongs to --sign-key');
   return undefined;
-}
-
-function display(): Display {
-  const { NO_COLOR, FORCE_COLOR, CI } = process.env;
-  const terminal = process.stdout.isTTY;
-  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '0';
-  const plain = NO_COLOR !== undefined && NO_COLOR !== '';
-  return {
-    colour: forced || (terminal && !plain),
-    live: terminal && CI === undefined,
-    columns: process.stdout.columns || 80,
-  };
-}
-
-/**
- * Written at once: what fails is this reporter's fault alone, and what a killed run had reported is in the file. What an
- * earlier part of a resumed run has left is written anew.
- */
-function fileOutput(name: string, file: string): Output {
-  rmSync(file, { force: true });
-  const reporter = createReporter(name, { colour: false, live: false, columns: 80 });
-  return { name, reporter, write: (text) => appendFileSync(file, text) };
 }

@@ -27,6 +27,10 @@ export type Failure = z.infer<typeof failure>;
 
 const host = z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() });
 
+/** Which shard of how many, and the digest of the plan that split them. */
+const shardOf = z.object({ index: z.number(), count: z.number(), plan: z.string() });
+const mergedRun = z.object({ shard: z.number(), run: z.string(), wall: z.string(), durationMs: z.number(), host });
+
 const base = {
   v: z.literal(eventVersion),
   seq: z.number().int().nonnegative(),
@@ -53,6 +57,10 @@ const payloads = {
     jobs: z.union([z.literal('auto'), z.number()]).optional(),
     /** The folder in which `command` was given: what it names is relative to it. */
     cwd: z.string().optional(),
+    /** The run is one shard of a plan: of kernels × scenarios only these are run. */
+    shard: shardOf.extend({ executions: z.array(z.object({ kernel: z.string(), scenarios: z.array(z.string()) })) }).optional(),
+    /** The run was put together from these, by `klp merge`; `host` is where that was done. */
+    merged: z.array(mergedRun).optional(),
   }),
   /** A run that had not finished goes on in the same journal; the time between is in `wall` alone. */
   'run.resumed': z.object({
@@ -177,6 +185,8 @@ const payloads = {
     expected: z.number(),
     /** Entries of the expectations file that no longer hold or have expired, as text. */
     staleExpectations: z.array(z.string()),
+    /** Of a merged run: what no shard has a result of, as text. */
+    missing: z.array(z.string()).optional(),
   }),
 };
 

@@ -71,7 +71,7 @@ export class Collector {
         this.#started = event;
         for (const name of event.kernels) this.#kernel(name);
         for (const { id, title, clauses } of event.scenarios) this.#planned.set(id, { title, clauses });
-        this.#plan = event.kernels.flatMap((kernel) => event.scenarios.map(({ id }) => key({ kernel, scenario: id })));
+        this.#plan = executions(event).flatMap((p) => p.scenarios.map((scenario) => key({ kernel: p.kernel, scenario })));
         return undefined;
       case 'run.resumed':
         this.#finished = undefined;
@@ -166,6 +166,9 @@ export class Collector {
       profile: this.#started?.profile ?? 'mainline',
       strict: this.#started?.strict ?? false,
       ...(this.#started && { host: this.#started.host }),
+      ...(this.#started?.shard && { shard: omit(this.#started.shard, 'executions') }),
+      ...(this.#started?.merged && { merged: this.#started.merged }),
+      ...(this.#finished?.missing && { missing: this.#finished.missing }),
       started: this.#first?.wall ?? '',
       finished: this.#finished !== undefined,
       ...(this.#finished && { exit: this.#finished.exit }),
@@ -217,6 +220,11 @@ export class Collector {
     this.#kernel(event.kernel);
     return { result, operations };
   }
+}
+
+/** What a run is to do: each scenario on each kernel, or a shard's own. */
+export function executions(event: EventOf<'run.started'>): readonly { kernel: string; scenarios: readonly string[] }[] {
+  return event.shard?.executions ?? event.kernels.map((kernel) => ({ kernel, scenarios: event.scenarios.map((s) => s.id) }));
 }
 
 function count(results: readonly { verdict: Verdict }[]): ByVerdict {

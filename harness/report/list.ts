@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { KlpEvent } from '../events/schema.js';
-import { Collector } from './collect.js';
+import { Collector, executions } from './collect.js';
 import { explain, failureLines } from './failure.js';
 import { painter, verdictColour } from './paint.js';
 import type { Paint } from './paint.js';
@@ -89,10 +89,12 @@ export class ListReporter implements Reporter {
   #begin(event: Extract<KlpEvent, { type: 'run.started' }>): string[] {
     const ids = event.scenarios.map((s) => s.id);
     this.#strict = event.strict;
-    this.#total = ids.length * event.kernels.length;
+    this.#total = executions(event).reduce((sum, p) => sum + p.scenarios.length, 0);
     this.#kernelWidth = widest(event.kernels, widestKernel);
     this.#scenarioWidth = widest(ids, widestScenario);
-    const what = `${plural(ids.length, 'scenario')} on ${plural(event.kernels.length, 'kernel')}`;
+    const { shard, merged } = event;
+    const part = shard ? `, shard ${shard.index} of ${shard.count}` : merged ? `, merged from ${plural(merged.length, 'shard')}` : '';
+    const what = `${plural(ids.length, 'scenario')} on ${plural(event.kernels.length, 'kernel')}${part}`;
     return [
       `klp ${clean(event.harness)}, clause catalogue ${event.catalogue}, run ${clean(event.run)}: ${what}`,
     ];

@@ -2,6 +2,7 @@
 import { UsageError } from '../errors.js';
 import { JsonReporter } from './json.js';
 import { ListReporter } from './list.js';
+import { MarkdownReporter } from './markdown.js';
 import type { Display, Reporter } from './reporter.js';
 import { TapReporter } from './tap.js';
 
@@ -9,6 +10,7 @@ const makers = {
   list: (display: Display) => new ListReporter(display),
   tap: () => new TapReporter(),
   json: () => new JsonReporter(),
+  markdown: () => new MarkdownReporter(),
 } as const;
 
 export type ReporterName = keyof typeof makers;

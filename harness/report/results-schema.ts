@@ -124,6 +124,22 @@ export const resultsSchema = z.object({
   host: z
     .object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() })
     .optional(),
+  /** The run is one shard of a plan. */
+  shard: z.object({ index: z.number(), count: z.number(), plan: z.string() }).optional(),
+  /** The shards' own runs, when `klp merge` put this one together. */
+  merged: z
+    .array(
+      z.object({
+        shard: z.number(),
+        run: z.string(),
+        wall: z.string(),
+        durationMs: z.number(),
+        host: z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() }),
+      }),
+    )
+    .optional(),
+  /** What no shard has a result of, as text. */
+  missing: z.array(z.string()).optional(),
   /** Time of day, ISO 8601, UTC. */
   started: z.string(),
   /** False when the run was killed: there is no run.finished in its journal. */

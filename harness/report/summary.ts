@@ -186,6 +186,10 @@ export function summarise(results: Results, display: Display, paint: Paint): str
     for (const stale of results.staleExpectations)
       lines.push(...cleanLines(stale).map((line) => `  ${line}`));
   }
+  if (results.missing !== undefined && results.missing.length > 0) {
+    lines.push('', paint('bold', 'Missing, so that this is no whole result:'));
+    for (const missing of results.missing) lines.push(...cleanLines(missing).map((line) => `  ${line}`));
+  }
   const { counts } = results;
   const flaky = counts.flaky > 0 ? `; ${counts.flaky} flaky` : '';
   lines.push(

@@ -51,6 +51,8 @@ export class TapReporter implements Reporter {
     const { fail, deviates, pass } = results.counts.scenarios;
     if (!results.finished) return `${text}Bail out! the run did not finish\n`;
     if (results.interrupted) return `${text}Bail out! the run was interrupted\n`;
+    for (const missing of results.missing ?? []) text += comment(`missing: ${missing}`);
+    if (results.missing !== undefined && results.missing.length > 0) return `${text}Bail out! shards are missing\n`;
     if (fail + deviates + pass === 0) return `${text}Bail out! nothing was judged\n`;
     return `${text}1..${this.#points}\n`;
   }

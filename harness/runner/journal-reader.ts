@@ -31,6 +31,11 @@ export interface JournalContent {
  * @throws UsageError with file and line: can't be read, not an event, another version, or events are missing
  */
 export async function readJournal(path: string): Promise<JournalContent> {
+  return parseJournal(createReadStream(path) as AsyncIterable<Buffer>, path);
+}
+
+/** As {@link readJournal}, for text that comes from elsewhere. @param path for messages */
+export async function parseJournal(chunks: AsyncIterable<Buffer>, path: string): Promise<JournalContent> {
   const events: KlpEvent[] = [];
   let last: EventHead | undefined;
   let number = 0;
@@ -43,7 +48,7 @@ export async function readJournal(path: string): Promise<JournalContent> {
     bytes += line.length;
   };
   try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       let from = 0;
       // Split on the byte, not with readline: that takes U+2028 for the end of a line too.
       for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {

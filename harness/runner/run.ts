@@ -11,6 +11,7 @@ import { type Profile, type Verdict, exitStatus, verdicts } from '../model/verdi
 import type { KeyFiles } from '../modules/sign.js';
 import type { AccelChoice } from '../vm/accel.js';
 import { Access } from './access.js';
+import { type PlannedShard, shardRecord, writeBlob } from './blob.js';
 import { judgeClauses } from './clauses.js';
 import { type Expectation, Expectations } from './expectations.js';
 import type { Jobs } from './jobs.js';
@@ -18,6 +19,7 @@ import { Journal, type Output, syncFolder } from './journal.js';
 import { type KernelRunOptions, runKernel } from './kernel-run.js';
 import { Pause, type PauseOptions } from './pause.js';
 import type { ScenarioResult } from './results.js';
+import { portionsOf } from './plan.js';
 import { type PastRun, pastKernel } from './resume.js';
 import { claim } from './run-claim.js';
 import { type Scenario, clauseIds } from './scenario.js';
@@ -63,6 +65,8 @@ export interface RunOptions {
   readonly gdb?: boolean;
   /** What modules are signed with, for kernels that refuse those that are not. */
   readonly signing?: KeyFiles;
+  /** Run one shard's part of a plan, and leave a blob of it; `kernels` and `scenarios` are the plan's. */
+  readonly shard?: PlannedShard;
 }
 
 export interface RunSummary {
@@ -113,12 +117,13 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
   const results: ScenarioResult[] = [];
   const judged: Verdict[] = [];
   await using doors = options.pause || options.gdb === true ? await Access.open() : undefined;
+  const portions = portionsToRun(options);
   const today = new Date().toISOString().slice(0, 10);
   const expectations = new Expectations(options.expectations, today);
   try {
     begin(options, journal);
     if (!past) await pointLatest(options.output, id);
-    for (const kernel of options.kernels) {
+    for (const { kernel, scenarios } of portions) {
       if (signal.aborted) break;
       const earlier = past && pastKernel(past.journal.events, kernel.name);
       const kernelOptions: KernelRunOptions = {
@@ -142,28 +147,38 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
       };
       const acquire = (): Promise<AcquiredKernel> =>
         kernel.acquire((text) => void journal.emit('progress', { topic: kernel.name, text }));
-      const own = await runKernel(kernel.name, acquire, options.scenarios, kernelOptions);
+      const own = await runKernel(kernel.name, acquire, scenarios, kernelOptions);
       results.push(...own);
       if (journal.broken) break;
+      // A clause takes the worst over all scenarios of the kernel; where some are another shard's, `klp merge` judges.
       if (own.length === options.scenarios.length) judged.push(...judgeClauses(journal, kernel.name, own, earlier));
     }
     if (journal.broken) throw journal.broken;
     const interrupted = options.signal.aborted;
-    const exit = interrupted ? ExitStatus.interrupted : exitStatus(results, options.strict);
+    const exit = interrupted ? ExitStatus.interrupted : statusOf(results, options);
     journal.emit('run.finished', {
       exit,
       interrupted,
       durationMs: Math.round(journal.elapsed),
-      counts: count(results.map((r) => r.verdict)),
-      clauses: count(judged),
+      counts: countVerdicts(results.map((r) => r.verdict)),
+      clauses: countVerdicts(judged),
       expected: results.filter((r) => r.expected).length,
-      staleExpectations: expectations.stale(results).map((s) => s.text),
+      // What a shard did not run, another one may have.
+      staleExpectations: options.shard ? [] : expectations.stale(results).map((s) => s.text),
     });
-    return { exit, directory, problems: journal.close() };
+    const problems = journal.close();
+    if (options.shard) await writeBlob(directory, options.shard, options.expectations);
+    return { exit, directory, problems };
   } finally {
     clearInterval(ticking);
     journal.close();
   }
+}
+
+/** This host, as a run's first event says it. */
+export function thisHost(): Payload<'run.started'>['host'] {
+  const memoryMiB = Math.round(totalmem() / 2 ** 20);
+  return { system: `${type()} ${hostRelease()}`, cpus: cpus().length, memoryMiB, node: process.version };
 }
 
 /** The first event of the run, or of its resumed part. */
@@ -172,12 +187,7 @@ function begin(options: RunOptions, journal: Journal): void {
     harness: options.harness,
     catalogue: catalogueVersion,
     command: [...options.command],
-    host: {
-      system: `${type()} ${hostRelease()}`,
-      cpus: cpus().length,
-      memoryMiB: Math.round(totalmem() / 2 ** 20),
-      node: process.version,
-    },
+    host: thisHost(),
     jobs: options.jobs,
   };
   if (options.past) journal.emit('run.resumed', same);
@@ -189,8 +199,25 @@ function begin(options: RunOptions, journal: Journal): void {
       kernels: options.kernels.map((k) => k.name),
       scenarios: options.scenarios.map((s) => ({ id: s.id, title: s.title, clauses: [...clauseIds(s)] })),
       cwd: process.cwd(),
+      ...(options.shard && { shard: shardRecord(options.shard) }),
     });
   }
+}
+
+/** What is to be run on which kernel: everything on each, or the shard's part of it. */
+function portionsToRun({ kernels, scenarios, shard }: RunOptions): readonly { kernel: KernelChoice; scenarios: readonly Scenario[] }[] {
+  if (!shard) return kernels.map((kernel) => ({ kernel, scenarios }));
+  return portionsOf(shard.plan, shard).map((portion) => {
+    const kernel = kernels.find((k) => k.name === portion.kernel);
+    if (!kernel) throw new UsageError(`the plan has a kernel ${portion.kernel}, which was not chosen`);
+    return { kernel, scenarios: scenarios.filter((s) => portion.scenarios.includes(s.id)) };
+  });
+}
+
+/** Whether anything was judged is asked of the merged result, not of a part, which may be all n/a, or empty. */
+function statusOf(results: readonly ScenarioResult[], { strict, shard }: RunOptions): number {
+  const judged = { verdict: 'pass', expected: false } as const;
+  return exitStatus(shard ? [...results, judged] : results, strict);
 }
 
 /** Whether something failed for want of space: that is the host's, and no wrong word. */
@@ -198,20 +225,21 @@ function isFull(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-/** `20261122-154500-1a2b`: sorts by time, and two runs of one second differ. */
-function runId(now: Date): string {
+/** An identifier for a new run, `20261122-154500-1a2b`: sorts by time, and two runs of one second differ. */
+export function runId(now: Date): string {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   return `${stamp}-${Math.floor(Math.random() * 0x10000).toString(16).padStart(4, '0')}`;
 }
 
-/** A convenience: where links can't be made, or `latest` is something else, the run goes on without. */
-async function pointLatest(output: string, id: string): Promise<void> {
+/** Has `latest` point to a run's folder. A convenience: where links can't be made, or `latest` is something else, the run goes on without. */
+export async function pointLatest(output: string, id: string): Promise<void> {
   const temporary = join(output, `.latest-${id}`);
   await symlink(id, temporary)
     .then(() => rename(temporary, join(output, 'latest')))
     .catch(() => rm(temporary, { force: true }));
 }
 
-function count(all: readonly Verdict[]): Record<Verdict, number> {
+/** How many there are of each verdict. */
+export function countVerdicts(all: readonly Verdict[]): Record<Verdict, number> {
   return Object.fromEntries(verdicts.map((v) => [v, all.filter((x) => x === v).length])) as Record<Verdict, number>;
 }
