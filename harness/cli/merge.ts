@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import { UsageError, messageOf } from '../errors.js';
@@ -57,7 +57,9 @@ async function blobsIn(path: string): Promise<readonly string[]> {
   const names = await readdir(path, { recursive: true });
   const blobs = names.filter((n) => /(^|\/)blob-\d+-of-\d+\.ndjson\.gz$/.test(n)).sort();
   if (blobs.length === 0) throw new UsageError(`there is no blob in ${path}`, { hint: 'klp run --shard i/n leaves one in its run\'s folder' });
-  return blobs.map((name) => join(path, name));
+  // `latest` leads to a run's folder that is found under its own name, too.
+  const real = await Promise.all(blobs.map((name) => realpath(join(path, name))));
+  return [...new Set(real)].map((file) => relative('.', file));
 }
 
 async function newFolder(output: string, id: string): Promise<string> {
