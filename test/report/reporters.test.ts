@@ -258,11 +258,11 @@ void t.test('an unknown reporter', (t) => {
   for (const name of ['lists', '', 'constructor', '__proto__']) {
     t.throws(() => createReporter(name, plain), {
       message: `there is no reporter "${name}"`,
-      hint: 'use one or more of list, tap, json',
+      hint: 'use one or more of list, tap, json, markdown',
     });
   }
   t.throws(() => createReporter('x', plain), UsageError);
-  t.same(reporterNames, ['list', 'tap', 'json']);
+  t.same(reporterNames, ['list', 'tap', 'json', 'markdown']);
   t.equal(verdicts.length, 5);
   t.end();
 });
