@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { type CatalogueEntry, catalogue, findKernel } from '../../kernels/catalogue.js';
 import { parseArch } from '../arch.js';
 import { UsageError, messageOf } from '../errors.js';
-import { readDurations } from '../runner/durations.js';
+import { type Durations, readDurations } from '../runner/durations.js';
 import { type Plan, makePlan } from '../runner/plan.js';
 import { mostShards, split } from '../runner/shard.js';
 import { type MatrixFormat, matrixFormats, matrixText } from './matrix.js';
@@ -41,7 +41,10 @@ export function planCommand(harness: string): Command {
       const most = Math.min(mostShards, kernels.length * scenarios.length);
       const shards = options.shards ?? Math.min(kernels.length, most);
       if (shards > most) say(`klp: ${shards} shards are more than there is to split; the plan has ${most}`);
-      const recorded = new Map(await Promise.all(kernels.map(async (k) => [k.name, await readDurations(k.name, k.arch)] as const)));
+      // Without livepatch most scenarios are n/a there, which takes no time and is not recorded.
+      const none = chosen.filter((c) => c.scenario.needs.includes('livepatch')).map((c) => [c.scenario.id, 0] as const);
+      const read = async (k: CatalogueEntry): Promise<Durations> => new Map([...(k.livepatch ? [] : none), ...(await readDurations(k.name, k.arch))]);
+      const recorded = new Map(await Promise.all(kernels.map(async (k) => [k.name, await read(k)] as const)));
       const names = kernels.map((k) => k.name);
       const parts = split(names, scenarios, (kernel) => recorded.get(kernel) ?? new Map<string, number>(), Math.min(shards, most));
       const choice = { words: [...words], ...(options.grep === undefined ? {} : { grep: options.grep }), kernels: names, scenarios };
