@@ -147,6 +147,8 @@ void t.test('any split comes to what one shard comes to, in any order', async ()
         const clause = many.results.clauses.find((c) => c.kernel === kernel && c.clause === 'REG-1');
         assert.equal(clause?.verdict, worst(scenarios.map((s) => how.outcomes(kernel, s).verdict)), 'over all shards');
       }
+      const ended = many.events.filter((e) => e.type === 'scenario.finished');
+      assert.equal(ended.length, results.length, 'superseded results are left out');
       let before = 0;
       for (const { mono } of many.events) {
         assert.ok(mono >= before, 'mono never goes back');
