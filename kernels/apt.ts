@@ -202,8 +202,8 @@ export class AptRoot {
     return stdout.split('\n').filter((name) => name.startsWith(prefix));
   }
 
-  /** Every version that the suite's pockets have of packages named `<prefix>…` whose whole name matches `pattern`. */
-  async list(prefix: string, pattern: RegExp, arch: string): Promise<IndexedPackage[]> {
+  /** Every version that the suite's pockets have of packages named `<prefix>…` whose whole name `pattern` takes. */
+  async list(prefix: string, pattern: Pick<RegExp, 'test'>, arch: string): Promise<IndexedPackage[]> {
     const names = (await this.names(prefix)).filter((name) => pattern.test(name));
     return names.length === 0 ? [] : this.every(names, arch);
   }

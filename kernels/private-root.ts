@@ -20,6 +20,9 @@ const tools: readonly string[] = [
   'sed', 'tar', 'xz-utils', 'zstd',
 ];
 
+/** What not every release has: module BTF is made with pahole where headers come with a vmlinux (trixie and later). */
+const whereThere: readonly string[] = ['pahole'];
+
 /** A Debian release's root file system with a toolchain in it, in the cache. */
 export interface PrivateRoot {
   readonly directory: string;
@@ -91,7 +94,7 @@ function compiles({ name }: PackageRecord): boolean {
 }
 
 function packagesOf(compilers: readonly string[]): readonly string[] {
-  return [...new Set([...tools, ...compilers])].sort();
+  return [...new Set([...tools, ...whereThere, ...compilers])].sort();
 }
 
 function rootKey(suite: string, compilers: readonly string[]): string {
@@ -118,7 +121,7 @@ export async function makeRoot(suite: string, compilers: readonly string[], prog
     await apt.update(progress);
     const root = join(work, 'root');
     progress(`toolchain of ${suite} (${compilers.join(', ')}): making a private root`);
-    await bootstrap(apt, root, packagesOf(compilers), progress);
+    await bootstrap(apt, root, await available(apt, packagesOf(compilers)), progress);
     await mkdir(join(work, 'mount'));
     await writeFile(join(work, 'packages.json'), `${JSON.stringify(await unpacked(root), null, 2)}\n`);
     await host('rm', ['-rf', ...['var/cache/apt', 'var/lib/apt'].map((path) => join(root, path))], { timeout: 60_000 });
@@ -126,6 +129,12 @@ export async function makeRoot(suite: string, compilers: readonly string[], prog
     if (!(await access(join(root, 'usr/bin/awk')).then(() => true, () => false))) await symlink('gawk', join(root, 'usr/bin/awk'));
   });
   return readRoot(directory);
+}
+
+async function available(apt: AptRoot, packages: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(whereThere.map((name) => apt.list(name, new RegExp(`^${name}$`), 'amd64')));
+  const missing = whereThere.filter((_, i) => there[i]?.length === 0);
+  return packages.filter((name) => !missing.includes(name));
 }
 
 /**

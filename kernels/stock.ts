@@ -79,10 +79,17 @@ function abiOf({ name }: PackageRecord, debian: string): string {
   return abiPattern(debian).exec(name)?.[1] ?? '';
 }
 
-/** Every image of this architecture that the index has, oldest first; none of the cloud and rt flavours. */
+/**
+ * Every image of this architecture that the index has, oldest first; none of the cloud and rt flavours, and none
+ * without its headers, which older versions lose earlier.
+ */
 async function images({ arch }: StockKernel, list: AptRoot['list']): Promise<IndexedPackage[]> {
   const { debian } = architectures[arch];
-  return inOrder(await list('linux-image-', abiPattern(debian), debian));
+  const all = await list('linux-image-', abiPattern(debian), debian);
+  const names = new Set(all.map((one) => one.name.replace('linux-image-', 'linux-headers-')));
+  const headers = await list('linux-headers-', { test: (name) => names.has(name) }, debian);
+  const known = new Set(headers.map((one) => `${one.name} ${one.version}`));
+  return inOrder(all.filter((one) => known.has(`${one.name.replace('linux-image-', 'linux-headers-')} ${one.version}`)));
 }
 
 /** The image that a pin means: of an ABI its newest version, else the one of that version. */
@@ -222,10 +229,11 @@ function ofOtherArchitecture(path: string): boolean {
 async function relocate(root: string, buildDir: string, common: string): Promise<void> {
   const makefile = join(root, buildDir, 'Makefile');
   const text = await readFile(makefile, 'utf8');
-  const near = text.replaceAll(
-    /^include \/(usr\/\S+)$/gm,
-    (_, target: string) => `include $(dir $(lastword $(MAKEFILE_LIST)))${relative(buildDir, target)}`,
-  );
+  const here = '$(dir $(lastword $(MAKEFILE_LIST)))';
+  const near = text
+    .replaceAll(/^include \/(usr\/\S+)$/gm, (_, target: string) => `include ${here}${relative(buildDir, target)}`)
+    // Said since 7.x, where kbuild changes into the module's folder.
+    .replace(`KBUILD_OUTPUT=/${buildDir}\n`, `KBUILD_OUTPUT := $(abspath ${here})\n`);
   if (!near.includes(`../${common.split('/').at(-1) ?? ''}/Makefile`)) {
     throw new InfrastructureError(`${buildDir}/Makefile does not include its common part as expected`, {
       details: text.split('\n').slice(0, 5),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+import { lstat, readFile, realpath } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { architectures, type Arch } from '../harness/arch.js';
+import { cacheRoot } from '../harness/cache.js';
 import { InfrastructureError } from '../harness/errors.js';
 import { type HostOptions, type HostResult, tryHost } from '../harness/host.js';
 import { runInRoot } from './in-root.js';
@@ -85,5 +88,25 @@ export async function runMake(
 ): Promise<HostResult> {
   const words = [`CROSS_COMPILE=${toolchain.crossCompile}`, ...(toolchain.make ?? []), ...args];
   if (toolchain.root === undefined) return tryHost('make', words, options);
-  return runInRoot(toolchain.root, 'make', words, folders, options);
+  const all = await Promise.all(folders.map(withSources));
+  return runInRoot(toolchain.root, 'make', words, [...new Set(all.flat())], options);
+}
+
+/**
+ * A folder and what `make` in it reads beside it. A kernel of the cache lies whole in one folder; the Makefile and the
+ * links of any other build directory (`O=`) say where its sources are.
+ */
+async function withSources(folder: string): Promise<string[]> {
+  const kernels = join(cacheRoot(), 'kernels');
+  const [key = '', ...below] = relative(kernels, folder).split('/');
+  if (key !== '..' && below.length > 0) return [join(kernels, key)];
+  const makefile = await readFile(join(folder, 'Makefile'), 'utf8').catch(() => '');
+  const included = /^include (\/\S+)\/Makefile$/m.exec(makefile)?.[1];
+  const linked = await Promise.all(['source', 'scripts', 'tools'].map((name) => linkTarget(join(folder, name))));
+  return [folder, included, ...linked].filter((one) => one !== undefined);
+}
+
+async function linkTarget(path: string): Promise<string | undefined> {
+  const link = await lstat(path).then((s) => s.isSymbolicLink(), () => false);
+  return link ? realpath(path).catch(() => undefined) : undefined;
 }
