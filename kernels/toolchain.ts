@@ -65,6 +65,56 @@ export async function findToolchain(arch: Arch, prefix: string, gcc = 'gcc'): Pr
   return { crossCompile: prefix, version };
 }
 
+/**
+ * The toolchain that a build directory's `.config` asks for: gcc, or Clang with LLVM's binutils.
+ * @param prefix `CROSS_COMPILE=`; the architecture's own when left out
+ * @param root   private root that it is looked for in, instead of on the host
+ * @throws InfrastructureError naming the packages when the compiler is not installed
+ */
+export async function toolchainOf(
+  config: ReadonlyMap<string, string>,
+  arch: Arch,
+  prefix = defaultPrefix(arch),
+  root?: string,
+): Promise<Toolchain> {
+  if (config.get('CONFIG_CC_IS_CLANG') !== 'y') return findToolchain(arch, prefix);
+  const major = String(Math.floor(Number(config.get('CONFIG_CLANG_VERSION') ?? '0') / 10_000));
+  const run = async (compiler: string): Promise<string | undefined> => {
+    const probe = root === undefined ? tryHost : runIn(root);
+    return probe(compiler, ['--version'], { timeout: 60_000 }).then(versionOf, () => undefined);
+  };
+  const found = [
+    { suffix: '', version: await run('clang') },
+    { suffix: `-${major}`, version: await run(`clang-${major}`) },
+  ];
+  const same = found.find(({ version }) => version !== undefined && / version (\d+)\./.exec(version)?.[1] === major);
+  const { suffix, version } = same ?? found[0] ?? { suffix: '' };
+  if (version === undefined) {
+    throw new InfrastructureError(`the compiler clang-${major} is not installed`, {
+      hint: `apt-get install clang-${major} lld-${major} llvm-${major} (or clang lld llvm)`,
+    });
+  }
+  const make = clangWords(config, suffix);
+  return { crossCompile: prefix, version, make, ...(root === undefined ? {} : { root }) };
+}
+
+function runIn(root: string): typeof tryHost {
+  return (command, args, options) => runInRoot(root, command, args, [], options);
+}
+
+/**
+ * Words of `make` for a kernel that Clang built: with LLVM's linker and binutils where it was linked by lld.
+ * A suffix is given to each tool by name, since `LLVM=-14` is known to 5.18 and later only.
+ */
+export function clangWords(config: ReadonlyMap<string, string>, suffix: string): readonly string[] {
+  const compiler = suffix === '' ? [] : [`CC=clang${suffix}`, `HOSTCC=clang${suffix}`];
+  if (config.get('CONFIG_LD_IS_LLD') !== 'y') return suffix === '' ? ['CC=clang'] : [`CC=clang${suffix}`];
+  const tools = ['ar', 'nm', 'strip', 'objcopy', 'objdump', 'readelf'];
+  const named = suffix === '' ? [] : [`LD=ld.lld${suffix}`, ...tools.map((tool) => `${tool.toUpperCase()}=llvm-${tool}${suffix}`)];
+  // Since 5.15 LLVM=1 takes Clang's assembler by itself; before that it has to be asked for.
+  return ['LLVM=1', ...(config.get('CONFIG_AS_IS_LLVM') === 'y' ? ['LLVM_IAS=1'] : []), ...compiler, ...named];
+}
+
 /** The first line of what `gcc --version` said; undefined when it failed. */
 export function versionOf(result: HostResult): string | undefined {
   return result.exitCode === 0 ? result.stdout.split('\n')[0]?.trim() : undefined;

@@ -42,6 +42,8 @@ const always: readonly Need[] = [
   program('xz', 'xz-utils'),
   program('zstd', 'zstd'),
   program('setpriv', 'util-linux'),
+  // Toolchains of other Debian releases.
+  program('mmdebstrap', 'mmdebstrap'),
   program('readelf', 'binutils'),
   // For kernels that take signed modules only.
   program('openssl', 'openssl'),
