@@ -4,7 +4,7 @@ import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeadlineError } from './errors.js';
+import { DeadlineError, InfrastructureError } from './errors.js';
 
 /** Where everything heavy lives: `$KLP_CACHE`, else `~/.cache/klp`. */
 export function cacheRoot(): string {
@@ -45,7 +45,7 @@ export async function ifCached(kind: string, key: string): Promise<string | unde
  * @param key  content key; a different input must give a different key
  * @param make fills the folder it is given
  * @returns the finished folder's path
- * @throws whatever `make` throws, with its folder removed; DeadlineError when another run holds the key for two hours
+ * @throws whatever `make` throws, with its folder removed (ENOSPC as {@link noSpace}); DeadlineError when another run holds the key for two hours
  */
 export async function cached(kind: string, key: string, make: (directory: string) => Promise<void>): Promise<string> {
   const found = await ifCached(kind, key);
@@ -56,7 +56,9 @@ export async function cached(kind: string, key: string, make: (directory: string
     const work = join(cacheRoot(), 'tmp', randomUUID());
     await mkdir(work, { recursive: true });
     try {
-      await make(work);
+      await make(work).catch((error: unknown) => {
+        throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? noSpace(error) : error;
+      });
       await mkdir(dirname(target), { recursive: true });
       await rename(work, target).catch(async (error: unknown) => {
         // Someone else's, of the same content, stands there: another host that shares the cache sees no pid of ours.
@@ -66,6 +68,14 @@ export async function cached(kind: string, key: string, make: (directory: string
       await rm(work, { recursive: true, force: true });
     }
     return target;
+  });
+}
+
+/** The cache's file system is full. */
+export function noSpace(cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`no space left in ${cacheRoot()}`, {
+    hint: 'free some there, or set KLP_CACHE to a folder on another file system',
+    cause,
   });
 }
 

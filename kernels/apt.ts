@@ -5,7 +5,7 @@ import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'n
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import pRetry, { AbortError } from 'p-retry';
-import { cached, cacheRoot, digest, withLock } from '../harness/cache.js';
+import { cached, cacheRoot, digest, noSpace, withLock } from '../harness/cache.js';
 import { InfrastructureError, messageOf } from '../harness/errors.js';
 import { tryHost, type HostResult } from '../harness/host.js';
 import { archiveKeyring, mirrorHint, suiteSources, withoutMirrorNames, type Source } from './mirrors.js';
@@ -151,7 +151,8 @@ export class AptRoot {
    * What apt said, as an error for a person, without the mirror's name.
    * @param wanted completes the sentence "the mirror does not have …"
    */
-  failure(said: string, wanted: string): MirrorError {
+  failure(said: string, wanted: string): InfrastructureError {
+    if (said.includes('No space left on device')) return noSpace();
     const lines = withoutMirrorNames(said, this.sources)
       .split('\n')
       .filter((line) => /^(E:|W:|Err:| {2}\S)/.test(line));
@@ -162,7 +163,8 @@ export class AptRoot {
       : /NO_PUBKEY|EXPKEYSIG|BADSIG|is not signed|signatures? (was|were|couldn't)/i.test(text)
         ? [`the signature of ${wanted} could not be verified`, 'is debian-archive-keyring up to date?']
         : /does not have a Release file|\b404\b/i.test(text)
-          ? [`the mirror does not have ${wanted}`, mirrorHint]
+          ? [`the mirror does not have ${wanted}`,
+             `${mirrorHint}; releases that are no longer supported are on archive mirrors only`]
           : [`the package mirror did not answer (${wanted})`, mirrorHint];
     return new MirrorError(message, { hint, details: lines.slice(0, 12) });
   }
@@ -252,7 +254,7 @@ export class AptRoot {
         if (/was not found|No packages found|Unable to locate|\b404\b/.test(result.all)) {
           throw new AbortError(new PackageGoneError(record));
         }
-        if (error.message.includes('hash mismatch')) throw new AbortError(error);
+        if (!(error instanceof MirrorError) || error.message.includes('hash mismatch')) throw new AbortError(error);
         throw error;
       },
       {

@@ -21,7 +21,7 @@ async function upstream(): Promise<string | undefined> {
   return proxy.stdout.trim() === '' && uri?.startsWith('http') ? uri : undefined;
 }
 
-type Mood = 'honest' | 'flips a byte of packages' | 'has dropped every package';
+type Mood = 'honest' | 'flips a byte of packages' | 'has dropped every package' | 'signs badly' | 'has no such suite';
 
 /** A mirror on this host that passes everything on, in a mood. */
 async function startMirror(from: string): Promise<{ uri: string; set: (mood: Mood) => void; stop: () => Promise<void> }> {
@@ -33,10 +33,19 @@ async function startMirror(from: string): Promise<{ uri: string; set: (mood: Moo
       response.writeHead(404).end();
       return;
     }
+    if (mood === 'has no such suite' && path.startsWith('/dists/')) {
+      response.writeHead(404).end();
+      return;
+    }
     const reply = await fetch(from + path, { signal: AbortSignal.timeout(120_000) });
     const body = Buffer.from(await reply.arrayBuffer());
     const middle = body.length >> 1;
     if (isPackage && mood === 'flips a byte of packages') body.writeUInt8(body.readUInt8(middle) ^ 1, middle);
+    if (mood === 'signs badly' && path.endsWith('/InRelease')) {
+      // Another date than the one that was signed.
+      const at = body.indexOf('\nDate: ') + 12;
+      body.writeUInt8(body.readUInt8(at) ^ 1, at);
+    }
     response.writeHead(reply.status, { 'content-length': body.length }).end(body);
   };
   const server = createServer((request, response) => {
@@ -93,6 +102,42 @@ await t.test('through a mirror', { timeout: 600_000, skip: from === undefined ? 
   const mirror = await startMirror(from ?? '');
   t.teardown(() => mirror.stop());
   process.env.KLP_DEBIAN_MIRROR = mirror.uri;
+
+  await t.test('an index with a bad signature is refused, and not kept', async (t) => {
+    mirror.set('signs badly');
+    const error = await failure(get(small));
+    t.equal(error.message, `the signature of the package index of ${suite} could not be verified`);
+    t.match(error.hint, /debian-archive-keyring/);
+    t.equal(error.exitStatus, 3);
+    const [root = ''] = await readdir(join(cache, 'apt'));
+    const lists = await readdir(join(cache, 'apt', root, 'lists'));
+    t.strictSame(lists.filter((name) => name.includes('dists')), []);
+    t.notOk((await readdir(join(cache, 'apt', root))).includes('updated'), 'it is asked again the next time');
+  });
+
+  await t.test('a suite that vanished', async (t) => {
+    mirror.set('has no such suite');
+    const error = await failure(get(small));
+    t.equal(error.message, `the mirror does not have the package index of ${suite}`);
+    t.match(error.hint, /KLP_DEBIAN_MIRROR.*archive mirrors/);
+  });
+
+  await t.test('no space', async (t) => {
+    mirror.set('honest');
+    const tight = await mkdtemp(join(tmpdir(), 'klp-tight-'));
+    t.teardown(() => rm(tight, { recursive: true, force: true }));
+    const namespaces = ['--mount', ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'])];
+    // What is left in the cache is listed behind what was said; the file system ends with its namespace.
+    const script = 'mount -t tmpfs -o size=64m tmpfs "$KLP_CACHE"; "$@"; cd "$KLP_CACHE"; find tmp packages things -type f 2>/dev/null';
+    const user = join(import.meta.dirname, 'no-space-user.js');
+    const fill = async (...words: string[]): Promise<string[]> => {
+      const args = [...namespaces, 'sh', '-c', script, 'sh', process.execPath, user, ...words];
+      return (await tryHost('unshare', args, { timeout: 300_000, env: { KLP_CACHE: tight } })).stdout.split('\n');
+    };
+    const told = [`no space left in ${tight}`, 'free some there, or set KLP_CACHE to a folder on another file system', ''];
+    t.strictSame(await fill('download', suite, 'linux-source-7.*'), told);
+    t.strictSame(await fill('unpack'), told);
+  });
 
   await t.test('a corrupt package is refused, and not kept', async (t) => {
     mirror.set('flips a byte of packages');

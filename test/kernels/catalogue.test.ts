@@ -17,7 +17,7 @@ await t.test('a kernel is found by its name and by its alias', async (t) => {
 });
 
 await t.test('an unknown name gets the nearest one', async (t) => {
-  const kernels = `Kernels: ${suite}-x86_64, ${suite}-arm64, built-7-arm64`;
+  const kernels = `Kernels: ${(await catalogue()).map((e) => e.name).join(', ')}`;
   const ask = async (name: string): Promise<unknown> => findKernel(name).catch((e: unknown) => e);
   const typo = await ask('built-7-amr64');
   t.type(typo, UsageError);
@@ -27,6 +27,27 @@ await t.test('an unknown name gets the nearest one', async (t) => {
     exitStatus: 2,
   });
   t.match(await ask('vms'), { message: 'unknown kernel "vms"', hint: kernels });
+});
+
+await t.test('there are the stock kernels of four suites on both architectures', async (t) => {
+  const names = (await catalogue()).filter((e) => e.origin === 'stock').map((e) => e.name);
+  const archs = ['x86_64', 'arm64'];
+  for (const one of ['bullseye', 'bookworm', 'trixie', 'trixie-backports']) {
+    for (const arch of archs) t.ok(names.includes(`${one}-${arch}`), `${one}-${arch}`);
+  }
+  t.equal(new Set(names).size, names.length);
+});
+
+await t.test('a stock kernel is pinned by name', async (t) => {
+  const pinned = await findKernel('trixie-backports-arm64@7.3.4-1~bpo13+1');
+  t.match(pinned, { name: 'trixie-backports-arm64@7.3.4-1~bpo13+1', arch: 'arm64', origin: 'stock', livepatch: false });
+  t.equal((await findKernel('stock@6.1.0-1')).name, `${suite}-x86_64@6.1.0-1`, 'by its alias');
+  t.match(await findKernel('stock@6.1.0-1@').catch((e: unknown) => e), { message: '"6.1.0-1@" is no version of a kernel' });
+  const ask = async (word: string): Promise<unknown> => findKernel(word).catch((e: unknown) => e);
+  t.match(await ask('stock@'), { message: '"" is no version of a kernel', exitStatus: 2 });
+  t.match(await ask('stock@../x'), { message: '"../x" is no version of a kernel' });
+  t.match(await ask('built-7-arm64@7'), { message: 'kernel built-7-arm64 has no versions to choose from: only stock kernels have' });
+  t.match(await ask('nothing@1'), { message: 'unknown kernel "nothing"' });
 });
 
 await t.test('each architecture has its default kernels, the one that can livepatch first', async (t) => {

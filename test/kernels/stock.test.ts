@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { architectures } from '../../harness/arch.js';
 import { UsageError } from '../../harness/errors.js';
 import { host } from '../../harness/host.js';
+import { kbuild } from '../../harness/modules/kbuild.js';
 import { bringKernel } from '../../kernels/brought.js';
 import { findKernel } from '../../kernels/catalogue.js';
 import { hostSuite } from '../../kernels/mirrors.js';
@@ -47,6 +48,29 @@ for (const arch of ['x86_64', 'arm64'] as const) {
     t.strictSame(await entry.cached(), kernel, 'the cache gives the same kernel');
   });
 }
+
+await t.test('a version that the suite has not', async (t) => {
+  const error = await usage((await findKernel('stock@0.0.1-1')).acquire(progress));
+  t.equal(error.message, `${suite} has no kernel 0.0.1-1 for x86_64`);
+  // The newest, as it may be pinned: `6.1.0-56 (6.1.192-2)`.
+  const stock = await (await findKernel('stock')).acquire(progress);
+  const version = stock.packages[0]?.version ?? '';
+  t.ok(error.hint?.includes(`${stock.release.replace(/-amd64$/, '')} (${version})`), error.hint ?? '');
+});
+
+await t.test("a module for another release's kernel has the symbol versions of that one", { timeout: 800_000 }, async (t) => {
+  const entry = await findKernel(suite === 'bullseye' ? 'bookworm-x86_64' : 'bullseye-x86_64');
+  const kernel = await entry.acquire(progress);
+  t.match(kernel.toolchain, { root: String, packages: Array });
+  const source = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("x");\nvoid klp_x(void) { pr_info("x"); }\n';
+  await kbuild(kernel, [{ name: 'nothing', source }], async (name, file) => {
+    t.equal(name, 'nothing');
+    t.ok((await host('modinfo', ['-F', 'vermagic', file], { timeout: 30_000 })).startsWith(`${kernel.release} SMP`));
+    const layout = /^0x([0-9a-f]+)\tmodule_layout\t/m.exec(await readFile(join(kernel.buildDir, 'Module.symvers'), 'utf8'))?.[1];
+    const versions = await host('modprobe', ['--dump-modversions', file], { timeout: 30_000 });
+    t.ok(layout !== undefined && versions.includes(`0x${layout}\tmodule_layout`), versions);
+  });
+});
 
 await t.test('a kernel brought along', { timeout: 800_000 }, async (t) => {
   const stock = await (await findKernel('stock')).acquire(progress);
