@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { access, readFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { access, readFile, realpath } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { machineFor, parseArch, type Arch } from '../harness/arch.js';
 import { digest } from '../harness/cache.js';
 import { UsageError } from '../harness/errors.js';
@@ -83,6 +83,7 @@ export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel
       version: buildDir,
       image,
       buildDir,
+      sourceDirs: await foldersBehind(buildDir),
       config,
       modulesDir: brought.modulesDir === undefined ? undefined : resolve(brought.modulesDir),
       toolchain,
@@ -96,6 +97,20 @@ export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel
 
 async function toolchainFor(word: string | undefined, arch: Arch, progress: Progress): Promise<Toolchain> {
   return chosenToolchain(word ?? 'host', arch, progress);
+}
+
+/**
+ * Folders outside of a build directory that it leads to: by its Makefile (`-C` of an `O=` build, `include` of headers)
+ * and by links. A private root must have them too.
+ */
+async function foldersBehind(buildDir: string): Promise<readonly string[]> {
+  const makefile = await readFile(join(buildDir, 'Makefile'), 'utf8');
+  const named = [...makefile.matchAll(/^(?:MAKEARGS\s*:=\s*-C|(?:-|s)?include)\s+(\/\S+)$/gm)].map(([, path = '']) =>
+    path.endsWith('/Makefile') ? dirname(path) : path,
+  );
+  const linked = await Promise.all(['.', 'source', 'scripts', 'tools'].map((name) => realpath(join(buildDir, name)).catch(() => buildDir)));
+  const outside = [...named, ...linked].filter((path) => path !== buildDir && !path.startsWith(`${buildDir}/`));
+  return [...new Set(outside)];
 }
 
 async function requireFile(file: string, option: string, hint: string): Promise<void> {

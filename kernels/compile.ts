@@ -110,7 +110,7 @@ export async function compile(job: Compilation, progress: Progress): Promise<voi
 
 function buildFailure(name: string, output: string, log: string): InfrastructureError {
   const details = lastLines(output, 30);
-  if (/No space left on device/.test(output)) {
+  if (output.includes('No space left on device')) {
     return new InfrastructureError(`building ${name} failed: no space left on the device`, {
       hint: `make room where the cache is, or set KLP_CACHE to a folder on another disk: a build needs 2 to 4 GB; the whole log is ${log}`,
       details,

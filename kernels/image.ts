@@ -46,7 +46,7 @@ export function identifyImage(image: Buffer): ImageIdentity {
     const at = image.readUInt16LE(0x20e);
     const text = at === 0 ? '' : textAt(image, at + 0x200);
     const build = /#.*$/.exec(text)?.[0];
-    return { arch: 'x86_64', release: text.split(' ')[0] || undefined, builds: build === undefined ? [] : [build] };
+    return { arch: 'x86_64', release: /^[^ ]+/.exec(text)?.[0], builds: build === undefined ? [] : [build] };
   }
   const unpacked = decompressed(image);
   if (unpacked !== image) return identifyImage(unpacked);

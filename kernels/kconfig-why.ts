@@ -145,7 +145,7 @@ export function holds(expression: string, value: (option: string) => string): bo
     const word = words[at++] ?? '';
     if (word.startsWith('$(')) return 'y';
     if (word.startsWith('"')) return word.slice(1, -1);
-    return /^(y|n|m|-?\d+|0x[\da-f]+)$/i.test(word) ? word : value(word);
+    return /^(y|n|m|-?\d+|0x[\da-fA-F]+)$/.test(word) ? word : value(word);
   };
   const unary = (): boolean => {
     if (words[at] === '!') {

@@ -51,7 +51,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, file: string, at: readon
   const where = (more: readonly PropertyKey[]): string => [...at, ...more].map(String).join('.') || 'what it exports';
   if (problem.code !== 'unrecognized_keys') throw new UsageError(`${file}: ${where(problem.path)}: ${problem.message}`);
   const [key = ''] = problem.keys;
-  const known = schema instanceof z.ZodObject ? Object.keys(schema.shape as object) : [];
+  const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
   const guess = nearest(key, known);
   throw new UsageError(`${file}: ${where([...problem.path, key])}: there is no such key`, {
     hint: `${guess === undefined ? '' : `did you mean ${guess}? `}Keys: ${known.join(', ')}`,

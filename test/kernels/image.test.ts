@@ -34,8 +34,8 @@ function zboot(payload: Buffer): Buffer {
 }
 
 await t.test('every form of image says its architecture and release', (t) => {
-  t.strictSame(identifyImage(bzImage('6.1.0-56-amd64')), { arch: 'x86_64', release: '6.1.0-56-amd64' });
-  const arm = { arch: 'arm64', release: '7.3.4-klp' };
+  t.strictSame(identifyImage(bzImage('6.1.0-56-amd64')), { arch: 'x86_64', release: '6.1.0-56-amd64', builds: ['#1 SMP'] });
+  const arm = { arch: 'arm64', release: '7.3.4-klp', builds: ['#1 SMP'] };
   t.strictSame(identifyImage(arm64Image('7.3.4-klp')), arm);
   t.strictSame(identifyImage(gzipSync(arm64Image('7.3.4-klp'))), arm);
   t.strictSame(identifyImage(zboot(arm64Image('7.3.4-klp'))), arm);
@@ -43,8 +43,8 @@ await t.test('every form of image says its architecture and release', (t) => {
 });
 
 await t.test('what is no image says nothing, whatever it is', (t) => {
-  t.strictSame(identifyImage(Buffer.alloc(0)), { arch: undefined, release: undefined });
-  t.strictSame(identifyImage(Buffer.from('1f8b0000', 'hex')), { arch: undefined, release: undefined });
+  t.strictSame(identifyImage(Buffer.alloc(0)), { arch: undefined, release: undefined, builds: [] });
+  t.strictSame(identifyImage(Buffer.from('1f8b0000', 'hex')), { arch: undefined, release: undefined, builds: [], packed: 'gzip' });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 2000 }), fc.boolean(), (bytes, claimsX86) => {
       const image = Buffer.from(bytes);
@@ -52,5 +52,14 @@ await t.test('what is no image says nothing, whatever it is', (t) => {
       identifyImage(image);
     }),
   );
+  t.end();
+});
+
+await t.test('a compression that is not read here is named', (t) => {
+  const magic = { xz: 'fd377a585a0000', LZ4: '02214c1800', LZMA: '5d00008000', LZO: '894c5a4f00', bzip2: '425a6839', zstd: '28b52ffd24' };
+  for (const [name, bytes] of Object.entries(magic)) {
+    const image = Buffer.concat([Buffer.from(bytes, 'hex'), Buffer.alloc(100)]);
+    t.match(identifyImage(image), { arch: undefined, release: undefined, packed: name });
+  }
   t.end();
 });
