@@ -49,13 +49,11 @@ export async function namedKernels(from?: string): Promise<readonly NamedKernel[
 }
 
 async function loadHandWritten(file: string): Promise<KlpConfig> {
-  const exported = await importFile(file);
-  if (exported.default === undefined) {
-    throw new UsageError(`${file} has no default export`, { hint: 'export default { kernels: { … } }' });
-  }
-  // Without "type": "module" in the user's package, Node wraps it once more.
-  const inner = exported.default as { default?: unknown };
-  return parseKlpConfig(inner.default ?? inner, file);
+  let { default: value } = await importFile(file);
+  // Without "type": "module" in the user's package, what the file exports is one step further in.
+  if (typeof value === 'object' && value !== null && '__esModule' in value) ({ default: value } = value as { default?: unknown });
+  if (value === undefined) throw new UsageError(`${file} has no default export`, { hint: 'export default { kernels: { … } }' });
+  return parseKlpConfig(value, file);
 }
 
 async function loadRegistry(file: string): Promise<KlpConfig> {
