@@ -39,7 +39,7 @@ function builtins(arch: Arch): Driver[] {
   return [
     { option: 'BLK_DEV_INITRD', for: 'the initramfs' },
     { option: 'DEVTMPFS', for: '/dev' },
-    { option: 'PROC_SYSCTL', for: '/proc/sys, which tells one boot from another' },
+    { option: 'SYSCTL', for: '/proc/sys, which tells one boot from another' },
     { option: 'INET', for: 'the network' },
     arch === 'x86_64'
       ? { option: 'SERIAL_8250_CONSOLE', for: 'the console (QEMU device isa-serial)' }

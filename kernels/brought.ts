@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { access, readFile, realpath } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { access, readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { machineFor, parseArch, type Arch } from '../harness/arch.js';
 import { digest } from '../harness/cache.js';
 import { UsageError } from '../harness/errors.js';
@@ -8,7 +8,7 @@ import { chosenToolchain } from './chosen-toolchain.js';
 import { parseConfig } from './kconfig.js';
 import { checkPairing } from './pairing.js';
 import { contentDigest, kernelFingerprint } from './store.js';
-import { moduleBuildTools, requireTools } from './toolchain.js';
+import { moduleBuildTools, requireTools, toolchainOf } from './toolchain.js';
 import type { AcquiredKernel, Progress, Toolchain } from './types.js';
 
 /** A kernel of the user's own, as the command line or `klp.config.ts` describes it. */
@@ -70,7 +70,7 @@ export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel
   const name = brought.name ?? `image:${basename(image)}-${digest(image, buildDir).slice(0, 6)}`;
   const acquire = async (progress: Progress): Promise<AcquiredKernel> => {
     await requireTools(moduleBuildTools, 'building modules');
-    const toolchain = await toolchainFor(brought.toolchain, arch, progress);
+    const toolchain = await toolchainFor(brought.toolchain, options, arch, progress);
     const built = JSON.parse(options.get('CONFIG_CC_VERSION_TEXT') ?? '""') as string;
     if (built !== '' && compilerVersion(built) !== compilerVersion(toolchain.version)) {
       progress(`note: ${buildDir} was built with "${built}", its modules will be built with "${toolchain.version}"`);
@@ -83,7 +83,6 @@ export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel
       version: buildDir,
       image,
       buildDir,
-      sourceDirs: await foldersBehind(buildDir),
       config,
       modulesDir: brought.modulesDir === undefined ? undefined : resolve(brought.modulesDir),
       toolchain,
@@ -95,22 +94,14 @@ export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel
   return { name, arch, acquire };
 }
 
-async function toolchainFor(word: string | undefined, arch: Arch, progress: Progress): Promise<Toolchain> {
-  return chosenToolchain(word ?? 'host', arch, progress);
-}
-
-/**
- * Folders outside of a build directory that it leads to: by its Makefile (`-C` of an `O=` build, `include` of headers)
- * and by links. A private root must have them too.
- */
-async function foldersBehind(buildDir: string): Promise<readonly string[]> {
-  const makefile = await readFile(join(buildDir, 'Makefile'), 'utf8');
-  const named = [...makefile.matchAll(/^(?:MAKEARGS\s*:=\s*-C|(?:-|s)?include)\s+(\/\S+)$/gm)].map(([, path = '']) =>
-    path.endsWith('/Makefile') ? dirname(path) : path,
-  );
-  const linked = await Promise.all(['.', 'source', 'scripts', 'tools'].map((name) => realpath(join(buildDir, name)).catch(() => buildDir)));
-  const outside = [...named, ...linked].filter((path) => path !== buildDir && !path.startsWith(`${buildDir}/`));
-  return [...new Set(outside)];
+/** The one that was asked for; without a word the host's, as the kernel's own compiler has it: gcc or Clang. */
+async function toolchainFor(
+  word: string | undefined,
+  config: ReadonlyMap<string, string>,
+  arch: Arch,
+  progress: Progress,
+): Promise<Toolchain> {
+  return word === undefined ? toolchainOf(config, arch) : chosenToolchain(word, arch, progress);
 }
 
 async function requireFile(file: string, option: string, hint: string): Promise<void> {

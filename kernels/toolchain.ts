@@ -151,9 +151,10 @@ async function withSources(folder: string): Promise<string[]> {
   const [key = '', ...below] = relative(kernels, folder).split('/');
   if (key !== '..' && below.length > 0) return [join(kernels, key)];
   const makefile = await readFile(join(folder, 'Makefile'), 'utf8').catch(() => '');
-  const included = /^include (\/\S+)\/Makefile$/m.exec(makefile)?.[1];
+  // `MAKEARGS := -C …` in older trees; Debian's headers include their common part.
+  const named = [...makefile.matchAll(/^(?:MAKEARGS\s*:=\s*-C|include)\s+(\/\S+)$/gm)].map(([, path = '']) => path.replace(/\/Makefile$/, ''));
   const linked = await Promise.all(['source', 'scripts', 'tools'].map((name) => linkTarget(join(folder, name))));
-  return [folder, included, ...linked].filter((one) => one !== undefined);
+  return [folder, ...named, ...linked.filter((one) => one !== undefined)];
 }
 
 async function linkTarget(path: string): Promise<string | undefined> {

@@ -47,8 +47,6 @@ export interface AcquiredKernel {
   readonly machine?: MachineName;
   /** Directory for `make -C <buildDir> M=…`. */
   readonly buildDir: string;
-  /** Other folders that the build directory refers to: the source of an `O=` build, shared parts of headers. */
-  readonly sourceDirs?: readonly string[];
   /** `.config` of this kernel. */
   readonly config: string;
   /** Root under which `kernel/drivers/…/*.ko` lie, or undefined when everything needed is built in. */

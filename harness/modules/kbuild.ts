@@ -37,7 +37,7 @@ export async function kbuild(
   try {
     await writeFile(join(work, 'Kbuild'), `obj-m := ${modules.map((m) => `${m.name}.o`).join(' ')}\n`);
     await Promise.all(modules.map((m) => writeFile(join(work, `${m.name}.c`), m.source)));
-    const result = await runMake(kernel.toolchain, makeArguments(kernel, work), [kernel.buildDir, ...(kernel.sourceDirs ?? []), work], {
+    const result = await runMake(kernel.toolchain, makeArguments(kernel, work), [kernel.buildDir, work], {
       timeout: 30 * 60_000,
       ...(signal === undefined ? {} : { signal }),
     });

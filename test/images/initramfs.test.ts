@@ -105,7 +105,7 @@ void t.test('a kernel without virtio-rng can do, and it is said', async (t) => {
 });
 
 void t.test('an arm64 kernel without PCI gets virtio-mmio', async (t) => {
-  const config = ['BLK_DEV_INITRD', 'DEVTMPFS', 'PROC_SYSCTL', 'INET', 'SERIAL_AMBA_PL011_CONSOLE', 'VIRTIO_MMIO', 'VIRTIO_NET'];
+  const config = ['BLK_DEV_INITRD', 'DEVTMPFS', 'SYSCTL', 'INET', 'SERIAL_AMBA_PL011_CONSOLE', 'VIRTIO_MMIO', 'VIRTIO_NET'];
   const arm: AcquiredKernel = {
     ...(await altered(t, () => config.map((option) => `CONFIG_${option}=y\n`).join(''))),
     arch: 'arm64',
