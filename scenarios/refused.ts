@@ -31,7 +31,7 @@ export const notMarked = scenario({
   id: 'no-livepatch-field',
   title: 'A patch whose module lacks the livepatch field in its modinfo is refused',
   clauses: ['REG-2'],
-  needs: ['livepatch', 'reliable-stacks'],
+  needs: ['livepatch'],
   modules: [unmarked],
   async run({ load, observe }) {
     await load(unmarked);

@@ -146,8 +146,10 @@ function mergeKernel(name: string, plan: Plan, blobs: readonly Blob[]): MergedKe
   const all = events.flat();
   const acquired = all.find((e) => e.type === 'kernel.acquired');
   const booted = all.find((e) => e.type === 'kernel.booted');
-  const heads = [acquired, booted].filter((e) => e !== undefined);
-  const others = all.filter((e) => e.type !== 'kernel.acquired' && e.type !== 'kernel.booted');
+  // A shard that needed no guest has asked none: another's probes may have seen more.
+  const [probed] = all.filter((e) => e.type === 'kernel.probed').sort((a, b) => b.findings.length - a.findings.length);
+  const heads = [acquired, booted, probed].filter((e) => e !== undefined);
+  const others = all.filter((e) => e.type !== 'kernel.acquired' && e.type !== 'kernel.booted' && e.type !== 'kernel.probed');
   const passed = others.filter((e) => e.type === 'scenario.finished' && e.attempts === 1 && (e.verdict === 'pass' || e.verdict === 'deviates'));
   return {
     name,
@@ -166,6 +168,7 @@ function counting(events: readonly KlpEvent[], kernel: string, finished: Readonl
   const own = events.filter((e): e is Extract<KlpEvent, { kernel: string }> => 'kernel' in e && e.kernel === kernel);
   const acquired = own.findLastIndex((e) => e.type === 'kernel.acquired');
   const booted = own.findLastIndex((e) => e.type === 'kernel.booted');
+  const probed = own.findLastIndex((e) => e.type === 'kernel.probed');
   // Where each scenario's last result begins and ends.
   const spans = new Map<string, readonly [number, number]>();
   own.forEach((e, i) => {
@@ -178,6 +181,7 @@ function counting(events: readonly KlpEvent[], kernel: string, finished: Readonl
     }
     if (e.type === 'kernel.acquired') return i === acquired;
     if (e.type === 'kernel.booted') return i === booted;
+    if (e.type === 'kernel.probed') return i === probed;
     return e.type === 'kernel.failed' && i > acquired;
   });
 }
