@@ -33,6 +33,8 @@ function comparable(results: Results): object {
     scenarios: results.scenarios.map((s) => ({
       ...without(s, 'durationMs', 'log'),
       logged: s.log !== undefined,
+      // Kernel workers come and go: two guests differ in their number.
+      judgements: s.judgements.map((j) => ({ ...j, what: j.what.replace(/\d+ threads/, 'threads'), seen: j.seen.replace(/^\d+ × /, '') })),
       witnesses: s.witnesses.map((w) => w.situation),
       splats: s.splats.map((x) => x.kind),
       failure: s.failure && { kind: s.failure.kind, message: s.failure.message },
