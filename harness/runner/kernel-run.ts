@@ -10,6 +10,7 @@ import { type KeyFiles, signingKey } from '../modules/sign.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { ConnectionLostError } from '../guest/errors.js';
+import { isStaleBreakpoint } from '../vm/splats.js';
 import { within } from '../vm/within.js';
 import { type Attempt, broken, explain, judge } from './attempt.js';
 import { Bench } from './bench.js';
@@ -311,7 +312,7 @@ class KernelRun {
     }
     const log = await kernelLog(bench, logStart, begin);
     const splats = this.splats(s, session, bench.reportsSince(reports));
-    const attempt = problem ?? judge(session, asked, splats, bench.machine.commandLine);
+    const attempt = emulatorFault(bench, splats) ?? problem ?? judge(session, asked, splats, bench.machine.commandLine);
     return { ...attempt, clauses: session.judgements, ...(attempt.verdict === 'pass' ? {} : { log }) };
   }
 
@@ -344,6 +345,18 @@ class KernelRun {
 
 function isDeclared(s: Scenario, report: ConsoleReport): boolean {
   return (s.splats ?? []).some((pattern) => pattern.test(report.title));
+}
+
+/** What the emulator did wrong is no finding about the kernel. */
+function emulatorFault(bench: Bench, splats: readonly ConsoleReport[]): Attempt | undefined {
+  const report = bench.accel === 'tcg' ? splats.find((r) => isStaleBreakpoint(r.lines.map((l) => l.text))) : undefined;
+  if (!report) return undefined;
+  return broken({
+    kind: 'infrastructure',
+    message: `QEMU executed a breakpoint that was no longer in memory: ${report.title}`,
+    hint: 'a race of its emulation, where a kernel patches code that another CPU is about to run; KVM does not have it',
+    details: report.lines.map((l) => `console: ${l.text}`).slice(0, 30),
+  });
 }
 
 /** Rejected when the guest has ended and QEMU holds it: no connection breaks then. Else never settled. */

@@ -34,3 +34,17 @@ const beginnings: readonly (readonly [RegExp, ReportKind])[] = [
 export function startsReport(message: string): ReportKind | undefined {
   return beginnings.find(([pattern]) => pattern.test(message))?.[1];
 }
+
+/**
+ * Whether an oops says that a breakpoint was executed which memory does not hold: the byte before the `<…>` of its `Code:`
+ * line is what the program counter has just left. Emulation can do that: QEMU drops the translation of code before it
+ * stores a new byte there (accel/tcg/cputlb.c), and another CPU may translate the old one in between, the int3 that the
+ * kernel patches its own code with (arch/x86/kernel/alternative.c). A CPU cannot, once all have been synchronised.
+ *
+ * @param lines of a report, time stamps and all
+ */
+export function isStaleBreakpoint(lines: readonly string[]): boolean {
+  if (!/\bint3: 0000 \[#1\]/.test(lines[0] ?? '')) return false;
+  const executed = lines.map((line) => /\bCode: .*\b([0-9a-f]{2}) <[0-9a-f]{2}>/.exec(line)?.[1]).find((byte) => byte !== undefined);
+  return executed !== undefined && executed !== 'cc';
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+import t from 'tap';
+import { isStaleBreakpoint, startsReport } from '../../harness/vm/splats.js';
+
+/** As a 7.3 kernel said it under emulation, while it patched a static branch in __schedule(). */
+const seen = [
+  '[   46.879137] Oops: int3: 0000 [#1] SMP NOPTI',
+  '[   46.888132] CPU: 0 UID: 0 PID: 36 Comm: pr/ttyS0 Tainted: G           OE K     7.3.4+deb13-amd64 #1 PREEMPT(lazy)',
+  '[   46.896617] RIP: 0010:__schedule+0xa4/0x1080',
+  '[   46.897098] Code: 65 83 3d 66 cd d8 01 01 0f 85 4d 0a 00 00 0f 84 6c 0a 00 00 0f 1f 44 00 00 e9 <b9> 04 00 00 fa 0f 1f 44 00 00',
+];
+
+void t.test('a breakpoint that memory does not hold', (t) => {
+  t.equal(startsReport('Oops: int3: 0000 [#1] SMP NOPTI'), 'oops');
+  t.equal(isStaleBreakpoint(seen), true);
+  t.end();
+});
+
+void t.test('any other oops is the kernel\'s', (t) => {
+  const inMemory = seen.map((line) => line.replace('e9 <b9>', 'cc <b9>'));
+  t.equal(isStaleBreakpoint(inMemory), false, 'the breakpoint is there: nobody handled it');
+  t.equal(isStaleBreakpoint(seen.map((line) => line.replace('int3', 'invalid opcode'))), false, 'no breakpoint');
+  t.equal(isStaleBreakpoint(seen.map((line) => line.replace('[#1]', '[#2]'))), false, 'what follows upon another oops');
+  t.equal(isStaleBreakpoint(seen.slice(0, 3)), false, 'nothing says what memory holds');
+  t.equal(isStaleBreakpoint([]), false);
+  t.end();
+});
