@@ -7,6 +7,7 @@ import { addKernel, namedKernels, removeKernel } from '../../harness/config/load
 import { parseKlpConfig } from '../../harness/config/schema.js';
 import { UsageError } from '../../harness/errors.js';
 import { catalogue } from '../../kernels/catalogue.js';
+import { type Ended, klp } from '../cli/klp.js';
 
 const folder = await mkdtemp(join(tmpdir(), 'klp-config-'));
 const before = process.cwd();
@@ -15,6 +16,8 @@ t.teardown(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 await mkdir(join(folder, 'deep/er'), { recursive: true });
+// tap's module loader, which this process has, and tsx's for CommonJS do not always agree: modules, then; and see below.
+await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
 process.chdir(join(folder, 'deep/er'));
 const file = join(folder, 'klp.config.ts');
 
@@ -52,6 +55,17 @@ void t.test('the registry lies beside it, and holds what was added until it is r
   await removeKernel('old');
   t.match((await complaint(removeKernel('old'))).message, /has no kernel old$/);
   t.strictSame(JSON.parse(await readFile(registry, 'utf8')), { kernels: {} });
+});
+
+void t.test('it may be CommonJS, and is loaded by a process as users have it', async (t) => {
+  const plain = await mkdtemp(join(tmpdir(), 'klp-config-'));
+  t.teardown(() => rm(plain, { recursive: true, force: true }));
+  const config = join(plain, 'klp.config.ts');
+  const names = (): Promise<Ended> => klp(['kernels', 'list', '--names'], { cwd: plain, bare: true });
+  await writeFile(config, "const image: string = 'a';\nexport default { kernels: { mine: { image, buildDir: 'b' } } };\n");
+  t.match((await names()).stdout, /^mine$/m);
+  await writeFile(config, 'export const kernels = {};');
+  t.match(await names(), { status: 2, stderr: /klp\.config\.ts has no default export\n/ });
 });
 
 void t.test('what is wrong in a file is named by the path of its key', async (t) => {
