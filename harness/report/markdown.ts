@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { KlpEvent } from '../events/schema.js';
-import { Collector } from './collect.js';
-import type { Reporter } from './reporter.js';
+import { FoldedReporter } from './folded.js';
 import type { KernelResult, Results, ScenarioResult } from './results-schema.js';
 import { isBad } from './summary.js';
 import { clean, duration, plural } from './text.js';
@@ -14,20 +12,9 @@ const order = ['fail', 'error', 'deviates', 'pass', 'n/a'] as const;
  * The `markdown` reporter: a page for the summary of a CI job. Kernels by verdict, what is not as expected with the line that
  * repeats it, what is missing. GitHub-flavoured; all foreign text is escaped.
  */
-export class MarkdownReporter implements Reporter {
-  readonly #collector = new Collector();
-
-  event(event: KlpEvent): string {
-    this.#collector.add(event);
-    return '';
-  }
-
-  past(event: KlpEvent): void {
-    this.#collector.add(event);
-  }
-
-  end(): string {
-    return `${page(this.#collector.results()).join('\n')}\n`;
+export class MarkdownReporter extends FoldedReporter {
+  protected document(results: Results): string {
+    return page(results).join('\n');
   }
 }
 
