@@ -14,19 +14,29 @@ export interface FunctionName {
   /** {@link vmlinux} or a module's name. */
   readonly object: string;
   readonly name: string;
+  /** Which of several of that name, counted from 1 as sympos counts; left out where there is one only. */
+  readonly position?: number;
 }
 
 /** One `struct klp_func`. Its replacement says the patch's name when it is called. */
 export interface ReplacedFunction {
-  readonly name: string;
+  /** null: `old_name` is NULL. */
+  readonly name: string | null;
   /** `old_sympos`; 0 when left out. */
   readonly sympos?: number;
+  /** `klp_func.immediate`, where the generation has it. */
+  readonly immediate?: true;
+  /** `missing`: `new_func` is NULL. `nowhere`: it is an address that lies in no symbol. */
+  readonly replacement?: 'missing' | 'nowhere';
 }
 
 /** One `struct klp_object`. */
 export interface PatchedObject {
   readonly name: string;
-  readonly functions: readonly ReplacedFunction[];
+  /** null: `funcs` is NULL. */
+  readonly functions: readonly ReplacedFunction[] | null;
+  /** The name is given as a string even if it reads `vmlinux`, which `name == NULL` stands for. */
+  readonly literal?: true;
 }
 
 /** A symbol the replacement refers to although nothing exports it: it becomes a `.klp.sym`. */
@@ -43,16 +53,29 @@ export interface LivepatchDescription {
   readonly kind: 'livepatch';
   /** Module name, and so the name of its sysfs directory. */
   readonly name: string;
-  readonly objects: readonly PatchedObject[];
+  /** null: `klp_patch.objs` is NULL. */
+  readonly objects: readonly PatchedObject[] | null;
   readonly uses: readonly UsedSymbol[];
   readonly fault?: FaultId;
+  /** `klp_patch.immediate`, where the generation has it. */
+  readonly immediate?: true;
+  /** `klp_patch.mod` is NULL. */
+  readonly orphan?: true;
+  /**
+   * Its init calls nothing of livepatch, and neither does its exit: /proc/<name>/api does, a call a write (harness/modules/source.ts).
+   */
+  readonly driven?: true;
+  /** The value of its `livepatch` modinfo field; `Y` when left out. */
+  readonly marked?: string;
 }
 
 /** Our target module: functions to patch, each behind a file in /proc that calls it (harness/modules/c/target.c). */
 export interface TargetDescription {
   readonly kind: 'target';
-  /** Module name; its functions are `<name>_alpha` and `<name>_beta`. */
+  /** Module name; its functions are named by {@link targetSymbols}. */
   readonly name: string;
+  /** Its init does all its work and then fails with ENODEV. */
+  readonly failing?: true;
 }
 
 /**
@@ -66,41 +89,81 @@ export interface PlainDescription {
   readonly source: string;
 }
 
-/** Every function of a target module that a patch may replace and /proc/<name> calls. */
-export const targetFunctions = ['alpha', 'beta'] as const;
-export type TargetFunction = (typeof targetFunctions)[number];
+/** What a target module offers beside its gate: calls of it through /proc/<name>/<key>, and its symbol. */
+export interface TargetSymbol {
+  readonly symbol: (target: string) => string;
+  /** How many functions of that name the module has, and which of them this is, as sympos counts. */
+  readonly position: 1 | 2;
+  readonly of: 1 | 2;
+  /** `function`: ftrace knows it. `untraced`: a notrace function. `data`: no function at all. */
+  readonly what: 'function' | 'untraced' | 'data';
+}
+
+const one = (suffix: string, what: TargetSymbol['what'] = 'function'): TargetSymbol => ({
+  symbol: (target) => `${target}_${suffix}`,
+  position: 1,
+  of: 1,
+  what,
+});
+
+/** Everything in a target module that a patch may name. Tasks can be parked in `alpha` and `beta`. */
+export const targetSymbols = {
+  alpha: one('alpha'),
+  beta: one('beta'),
+  /** ftrace cannot attach to it. */
+  quiet: one('quiet', 'untraced'),
+  datum: one('datum', 'data'),
+  /** Two static functions of one name. */
+  twin1: { ...one('twin'), position: 1, of: 2 },
+  twin2: { ...one('twin'), position: 2, of: 2 },
+  /** A static function of the same name in every target module. */
+  common: { ...one('common'), symbol: () => 'klp_common' },
+} as const satisfies Readonly<Record<string, TargetSymbol>>;
+export type TargetKey = keyof typeof targetSymbols;
+export const targetKeys = Object.keys(targetSymbols) as readonly TargetKey[];
 
 /** The function of a target module in which tasks sleep; a replacement that uses it is a place to sleep in, too. */
 export function gateOf(target: TargetDescription): UsedSymbol {
   return { object: target.name, name: `${target.name}_gate` };
 }
 
+type More = Partial<Omit<LivepatchDescription, 'kind' | 'name' | 'objects'>>;
+
 /** A livepatch, described shortly: `livepatch('klp_x', { vmlinux: ['cmdline_proc_show'] })`. */
 export function livepatch(
   name: string,
-  objects: Readonly<Record<string, readonly (string | ReplacedFunction)[]>>,
-  more: { readonly uses?: readonly UsedSymbol[]; readonly fault?: FaultId } = {},
+  objects: Readonly<Record<string, readonly (string | ReplacedFunction)[] | null>> | readonly PatchedObject[] | null,
+  more: More = {},
 ): LivepatchDescription {
-  return {
-    kind: 'livepatch',
-    name,
-    objects: Object.entries(objects).map(([object, functions]) => ({
-      name: object,
-      functions: functions.map((f) => (typeof f === 'string' ? { name: f } : f)),
-    })),
-    uses: more.uses ?? [],
-    ...(more.fault === undefined ? {} : { fault: more.fault }),
-  };
+  return { kind: 'livepatch', name, objects: isList(objects) ? objects : Object.entries(objects).map(objectOf), uses: [], ...more };
+}
+
+function isList(objects: unknown): objects is readonly PatchedObject[] | null {
+  return objects === null || Array.isArray(objects);
+}
+
+function objectOf([name, functions]: [string, readonly (string | ReplacedFunction)[] | null]): PatchedObject {
+  return { name, functions: functions && functions.map((f) => (typeof f === 'string' ? { name: f } : f)) };
 }
 
 /** A target module; the functions it offers are named by {@link FunctionName}. */
-export function target(name: string): TargetDescription & Readonly<Record<TargetFunction, FunctionName>> {
-  return {
-    kind: 'target',
-    name,
-    alpha: { object: name, name: `${name}_alpha` },
-    beta: { object: name, name: `${name}_beta` },
-  };
+export function target(
+  name: string,
+  more: { readonly failing?: true } = {},
+): TargetDescription & Readonly<Record<TargetKey, FunctionName>> {
+  const functions = targetKeys.map((key) => {
+    const { symbol, position, of }: TargetSymbol = targetSymbols[key];
+    return [key, { object: name, name: symbol(name), ...(of === 1 ? {} : { position }) }] as const;
+  });
+  return { kind: 'target', name, ...more, ...(Object.fromEntries(functions) as Record<TargetKey, FunctionName>) };
+}
+
+/** The file below /proc/<target> that calls a function of a target module; undefined when it has no such function. */
+export function targetKeyOf(f: FunctionName): TargetKey | undefined {
+  return targetKeys.find((key) => {
+    const { symbol, position }: TargetSymbol = targetSymbols[key];
+    return symbol(f.object) === f.name && position === (f.position ?? 1);
+  });
 }
 
 /** A module of the scenario's own C. */
@@ -108,7 +171,34 @@ export function plain(name: string, source: string): PlainDescription {
   return { kind: 'plain', name, source };
 }
 
-/** `object:function`, for messages and keys. */
+/** `object:function`, with its position where it has one, for messages and keys. */
 export function functionKey(f: FunctionName): string {
-  return `${f.object}:${f.name}`;
+  return `${f.object}:${f.name}${f.position === undefined ? '' : `,${f.position}`}`;
+}
+
+/** The objects of a patch, in their order; none where the array is missing. */
+export function objectsOf(patch: LivepatchDescription): readonly PatchedObject[] {
+  return patch.objects ?? [];
+}
+
+/** One entry of a patch with the object it is in. */
+export interface Entry {
+  readonly object: PatchedObject;
+  readonly entry: ReplacedFunction;
+  /** What it replaces; undefined where the entry has no name. */
+  readonly function: FunctionName | undefined;
+}
+
+/** Every function entry of a patch, in the order of the arrays. */
+export function entriesOf(patch: LivepatchDescription): readonly Entry[] {
+  return objectsOf(patch).flatMap((object) =>
+    (object.functions ?? []).map((entry) => ({ object, entry, function: functionOf(object, entry) })),
+  );
+}
+
+function functionOf(object: PatchedObject, entry: ReplacedFunction): FunctionName | undefined {
+  if (entry.name === null) return undefined;
+  const f = { object: object.name, name: entry.name };
+  const twins = targetKeys.some((key) => targetSymbols[key].of === 2 && targetSymbols[key].symbol(f.object) === f.name);
+  return twins && entry.sympos ? { ...f, position: entry.sympos } : f;
 }

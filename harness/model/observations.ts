@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from './catalogue/types.js';
-import { type FunctionName, functionKey } from './description.js';
+import { type FunctionName, functionKey, objectsOf } from './description.js';
 import {
   type Body,
   type Facts,
@@ -53,7 +53,17 @@ export type Observation =
       /** Addresses of `.klp.sym.*` in the module's part of kallsyms beside the true ones; null: not there. */
       readonly symbols: readonly { readonly name: string; readonly address: string | null; readonly truth: string }[];
     }
-  | { readonly kind: 'ftrace'; readonly function: FunctionName; readonly users: number; readonly flags: string };
+  | { readonly kind: 'ftrace'; readonly function: FunctionName; readonly users: number; readonly flags: string }
+  /** Whether the target's probe ran in one call of its function. */
+  | { readonly kind: 'probe-hit'; readonly function: FunctionName; readonly hit: boolean }
+  /** Whether the tracer that is set recorded one call of the function. */
+  | { readonly kind: 'traced'; readonly function: FunctionName; readonly seen: boolean }
+  /** Letters of the module's own taint file, and bit 15 of the kernel's mask. */
+  | { readonly kind: 'taint'; readonly module: string; readonly letters: string; readonly kernel: boolean }
+  /** Names in /sys/kernel/livepatch. */
+  | { readonly kind: 'patches'; readonly names: readonly string[] }
+  /** Whether a call of klp_unregister_patch() in another task is still under way. */
+  | { readonly kind: 'unregister-waits'; readonly patch: string; readonly waits: boolean };
 
 /** One thing a rule expects of one observation from one state. */
 export interface Prediction {
@@ -173,9 +183,9 @@ function patchAttributes({ capabilities }: Facts): readonly (readonly [string, n
 }
 
 function directories(patch: Patch): readonly string[] {
-  return patch.description.objects.flatMap((o) => [
+  return objectsOf(patch.description).flatMap((o) => [
     o.name,
-    ...o.functions.map((f) => `${o.name}/${f.name},${Math.max(1, f.sympos ?? 0)}`),
+    ...(o.functions ?? []).map((f) => `${o.name}/${f.name},${Math.max(1, f.sympos ?? 0)}`),
   ]);
 }
 
@@ -215,7 +225,7 @@ const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts) => {
         [...directories(patch)].sort().join(' '),
       ),
     );
-    const absent = patch.description.objects.filter((o) => !isLoaded(state, o.name)).map((o) => o.name);
+    const absent = objectsOf(patch.description).filter((o) => !isLoaded(state, o.name)).map((o) => o.name);
     if (absent.length > 0) {
       const there = absent.filter((o) => entries.some((e) => e.path === o));
       predictions.push(equal('REG-15', `${where}: objects that are not loaded`, there.join(' ') || 'none', absent.join(' ')));
@@ -302,6 +312,8 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return resolvedSymbolsRule(state, seen, facts);
     case 'ftrace':
       return ftraceRule(state, seen, facts);
+    default:
+      return [];
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from './catalogue/types.js';
 import { parseBoolean } from './booleans.js';
-import { type FunctionName, type LivepatchDescription, type ModuleDescription, functionKey } from './description.js';
+import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, objectsOf } from './description.js';
 import {
   type Body,
   type Facts,
@@ -20,11 +20,31 @@ export type Operation =
   | { readonly kind: 'load'; readonly module: ModuleDescription }
   | { readonly kind: 'unload'; readonly module: string }
   | { readonly kind: 'write-enabled'; readonly patch: string; readonly text: string }
+  /** A call of the livepatch API by a driven module; `null`: with NULL, `second`: with another klp_patch of the same module. */
+  | { readonly kind: 'api'; readonly call: ApiCall; readonly patch: string; readonly which: WhichPatch }
+  /** Somebody else takes, or gives back, a reference of the patch's kobject. */
+  | { readonly kind: 'hold' | 'let-go'; readonly patch: string }
+  /** A kprobe, or a kretprobe (`return`), in a function of a target module; one a target. */
+  | { readonly kind: 'probe'; readonly function: FunctionName; readonly place: ProbePlace; readonly postHandler: boolean }
+  | { readonly kind: 'unprobe'; readonly target: string }
+  /** `ftrace_enabled` is written. */
+  | { readonly kind: 'switch-ftrace'; readonly on: boolean }
+  /** One of ftrace's tracers is set to a function, or to nothing. */
+  | { readonly kind: 'trace'; readonly tracer: Tracer; readonly function: FunctionName }
+  | { readonly kind: 'untrace' }
   | { readonly kind: 'park'; readonly tid: number; readonly function: FunctionName; readonly body: Body }
   | { readonly kind: 'release'; readonly tid: number };
 
+export const apiCalls = ['register', 'enable', 'disable', 'unregister'] as const;
+/** klp_<call>_patch(); later kernels have `enable` only. */
+export type ApiCall = (typeof apiCalls)[number];
+export type WhichPatch = 'null' | 'first' | 'second';
+/** `entry`: the first instruction. `inside`: behind ftrace's site. `return`: a kretprobe. */
+export type ProbePlace = 'entry' | 'inside' | 'return';
+export type Tracer = 'function' | 'function_graph';
+
 /** Linux errno by name; `OK` is success. */
-export type Errno = 'OK' | 'EINVAL' | 'EBUSY' | 'EAGAIN' | 'ENOENT' | 'ENODEV' | 'ENOSYS' | 'ENOEXEC' | 'EEXIST';
+export type Errno = 'OK' | 'EINVAL' | 'EBUSY' | 'EAGAIN' | 'ENOENT' | 'ENODEV' | 'ENOSYS' | 'ENOEXEC' | 'EEXIST' | 'EOPNOTSUPP';
 
 /** One way an operation may end. */
 export interface Outcome {
@@ -122,7 +142,7 @@ const loadRules: readonly Rule<OperationOf<'load'>>[] = [
   {
     clause: 'REG-15',
     because: 'symbols of an object that is not loaded are looked up when it comes',
-    when: ({ op, state }) => patchOf(op)?.objects.some((o) => !isLoaded(state, o.name)) === true,
+    when: ({ op, state }) => (patchOf(op)?.objects ?? []).some((o) => !isLoaded(state, o.name)),
     errno: 'OK',
     log: enablingLine,
     next: registerAndEnable,
@@ -174,8 +194,9 @@ function patchOf(op: OperationOf<'load'>): LivepatchDescription | undefined {
 }
 
 function missingSymbol({ op, state, facts }: Context<OperationOf<'load'>>): FunctionName | undefined {
-  return patchOf(op)
-    ?.objects.flatMap((o) => o.functions.map((f) => ({ object: o.name, name: f.name })))
+  const patch = patchOf(op);
+  return (patch ? entriesOf(patch) : [])
+    .flatMap((e) => e.function ?? [])
     .find((f) => symbolCount(state, facts, f) === 0);
 }
 
@@ -184,7 +205,7 @@ function nextPlace(state: State): number {
 }
 
 function patchesOn(state: State, object: string): readonly Patch[] {
-  return state.patches.filter((p) => p.stacked !== null && p.description.objects.some((o) => o.name === object));
+  return state.patches.filter((p) => p.stacked !== null && objectsOf(p.description).some((o) => o.name === object));
 }
 
 function startTransition(state: State, patch: string, target: PatchState): State {
@@ -407,5 +428,7 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
       return park({ state, op, facts });
     case 'release':
       return release({ state, op, facts });
+    default:
+      return [];
   }
 }

@@ -5,7 +5,9 @@ import {
   type LivepatchDescription,
   type ModuleDescription,
   functionKey,
-  targetFunctions,
+  entriesOf,
+  targetKeys,
+  targetSymbols,
   vmlinux,
 } from './description.js';
 
@@ -83,11 +85,11 @@ export function isLoaded(state: State, object: string): boolean {
 export function symbolCount(state: State, facts: Facts, f: FunctionName): number | undefined {
   if (!isLoaded(state, f.object)) return undefined;
   if (f.object === vmlinux) return facts.vmlinuxSymbols(f.name);
-  return targetFunctions.some((t) => f.name === `${f.object}_${t}`) ? 1 : 0;
+  return Math.max(0, ...targetKeys.map((key) => targetSymbols[key]).filter((t) => t.symbol(f.object) === f.name).map((t) => t.of));
 }
 
 function replaces(patch: Patch, f: FunctionName): boolean {
-  return patch.description.objects.some((o) => o.name === f.object && o.functions.some((g) => g.name === f.name));
+  return entriesOf(patch.description).some((e) => e.function && functionKey(e.function) === functionKey(f));
 }
 
 /** Patches that have a replacement of `f` on its stack now, newest first; the object must be loaded. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { type LivepatchDescription, type ReplacedFunction, type UsedSymbol, vmlinux } from '../model/description.js';
+import { type LivepatchDescription, type ReplacedFunction, type UsedSymbol, objectsOf, vmlinux } from '../model/description.js';
 
 /**
  * How a livepatch module reaches the kernel's API. `registration`: klp_register_patch() and klp_enable_patch(), 4.12 to
@@ -35,7 +35,7 @@ export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): 
   const foot = ['MODULE_LICENSE("GPL");', 'MODULE_INFO(livepatch, "Y");', ''];
   if (dialect === 'marked') return [...head, ...initAndExit(['return 0;'], []), ...foot].join('\n');
 
-  const functions = patch.objects.flatMap((o) => o.functions.map((f) => ({ object: o.name, f })));
+  const functions = objectsOf(patch).flatMap((o) => (o.functions ?? []).map((f) => ({ object: o.name, f })));
   return [
     ...head,
     '#include <linux/livepatch.h>',
@@ -71,7 +71,7 @@ function isGate(use: UsedSymbol): boolean {
 
 function replacement(patch: LivepatchDescription, object: string, f: ReplacedFunction, index: number): string[] {
   const name = `replacement_${index}`;
-  switch (signatureOf(object, f.name)) {
+  switch (signatureOf(object, f.name ?? '')) {
     case 'says':
       return [
         `static const char *${name}(void)`,
@@ -98,9 +98,9 @@ function replacement(patch: LivepatchDescription, object: string, f: ReplacedFun
 
 function tables(patch: LivepatchDescription): string[] {
   let index = 0;
-  const functionTables = patch.objects.flatMap((o, i) => [
+  const functionTables = objectsOf(patch).flatMap((o, i) => [
     `static struct klp_func functions_${i}[] = {`,
-    ...o.functions.map((f) => {
+    ...(o.functions ?? []).map((f) => {
       const sympos = f.sympos === undefined ? '' : `, .old_sympos = ${f.sympos}`;
       return `\t{ .old_name = "${f.name}", .new_func = replacement_${index++}${sympos} },`;
     }),
@@ -111,7 +111,7 @@ function tables(patch: LivepatchDescription): string[] {
   return [
     ...functionTables,
     'static struct klp_object objects[] = {',
-    ...patch.objects.map((o, i) => `\t{ ${o.name === vmlinux ? '' : `.name = "${o.name}", `}.funcs = functions_${i} },`),
+    ...objectsOf(patch).map((o, i) => `\t{ ${o.name === vmlinux ? '' : `.name = "${o.name}", `}.funcs = functions_${i} },`),
     '\t{ }',
     '};',
     '',
