@@ -24,7 +24,14 @@ export interface GuestFacts {
   readonly files: ReadonlyMap<string, string>;
   /** Which of the {@link probedStrings} the kernel's image has; undefined where the image could not be unpacked. */
   readonly strings: ReadonlySet<string> | undefined;
+  /** Which of the {@link probedWords} a boolean parameter of the kernel takes; undefined where there was none to ask. */
+  readonly words: ReadonlySet<string> | undefined;
 }
+
+/** First letters that kstrtobool() learned in time; the question is put to a file that has nothing to do with livepatch. */
+export const probedWords = ['t', 'f', 'e', 'd'] as const;
+/** The parameter of the kernel that is asked. */
+export const booleanParameter = '/sys/module/printk/parameters/ignore_loglevel';
 
 export const probedHeaders = ['linux/livepatch.h', 'linux/ftrace.h'] as const;
 export type ProbedHeader = (typeof probedHeaders)[number];
@@ -35,9 +42,12 @@ const lockdown = '/sys/kernel/security/lockdown';
 export const probedFiles = [sigEnforce, lockdown] as const;
 
 const longNames = '.%511[^,],%lu';
+const relocationsChecked = 'elocation target, existing value is nonzero';
+const kprobeErrors = 'Failed to unregister kprobe-ftrace';
+const findsSites = 'failed to find location for function';
 const ftraceStaysOn = 'ftrace_enabled file is deprecated and no longer disables ftrace';
 /** Texts that probes look for in the kernel's image. */
-export const probedStrings = [longNames, ftraceStaysOn] as const;
+export const probedStrings = [longNames, relocationsChecked, findsSites, kprobeErrors, ftraceStaysOn] as const;
 
 /** What one probe found. */
 export interface Finding {
@@ -101,6 +111,14 @@ const inImage = (text: string): Look => ({ guest }) => {
   return { has, evidence: `${has ? '' : 'no '}"${text}" in the image` };
 };
 
+const takes = (...words: readonly string[]): Look => ({ guest }) => {
+  if (!guest) return undefined;
+  const { words: taken } = guest;
+  if (!taken) return { has: false, evidence: `no ${booleanParameter}` };
+  const has = words.every((word) => taken.has(word));
+  return { has, evidence: `${booleanParameter} ${has ? 'takes' : 'refuses'} ${words.join(' and ')}` };
+};
+
 const livepatch = (text: string, look: Look): Row => ({ text, look, ofLivepatch: true });
 const kernel = (text: string, look: Look): Row => ({ text, look, ofLivepatch: false });
 
@@ -142,6 +160,10 @@ const rows = {
     'relocations of an object are cleared when its module goes (x86-64, 6.3 and later)',
     symbol('clear_relocate_add', /[Tt]/),
   ),
+  'relocations-checked': livepatch(
+    'relocations are written over zeros only (x86-64)',
+    inImage(relocationsChecked),
+  ),
   'architecture-sections': livepatch('.klp.arch sections (4.12 to 5.7)', symbol('arch_klp_init_object_loaded')),
   'long-symbol-names': livepatch('symbol names of up to 511 characters in .klp.sym (6.1 and later)', inImage(longNames)),
   'permanent-ftrace': kernel(
@@ -149,7 +171,23 @@ const rows = {
     declared(/\bFTRACE_OPS_FL_PERMANENT\b/, 'FTRACE_OPS_FL_PERMANENT', 'linux/ftrace.h'),
   ),
   'ftrace-stays-on': kernel('ftrace_enabled cannot be switched off at all (7.x)', inImage(ftraceStaysOn)),
+  'true-false': kernel('booleans may be written as t(rue) and f(alse), too (6.1 and later)', takes('t', 'f')),
+  'enabled-disabled': kernel('booleans may be written as e(nabled) and d(isabled), too (7.x)', takes('e', 'd')),
+  'ftrace-saves-registers': livepatch(
+    'livepatch asks ftrace to save all registers',
+    not(set('HAVE_DYNAMIC_FTRACE_WITH_ARGS')),
+  ),
+  'ftrace-finds-sites': livepatch(
+    'a function is looked up among the sites of ftrace before it is patched (5.18 and later)',
+    inImage(findsSites),
+  ),
   kprobes: kernel('kprobes', set('KPROBES')),
+  'kprobes-on-ftrace': kernel('a kprobe on an ftrace site uses ftrace', set('KPROBES_ON_FTRACE')),
+  'kprobes-share-ftrace': kernel(
+    'a kprobe without a post_handler shares a function with a patch (5.4 and later)',
+    symbol('kprobe_ipmodify_ops'),
+  ),
+  'kprobes-report-errors': kernel('register_kprobe() says when ftrace refuses (4.16 and later)', inImage(kprobeErrors)),
   'function-tracer': kernel('the function tracer', set('FUNCTION_TRACER')),
   'graph-tracer': kernel('the function graph tracer', set('FUNCTION_GRAPH_TRACER')),
   'dynamic-debug': kernel('debug messages can be switched on one by one', set('DYNAMIC_DEBUG')),
@@ -201,6 +239,6 @@ export function present(findings: ReadonlyMap<Capability, Finding>): ReadonlySet
 /** Those that a guest has to be asked for, on the kernel of these facts. */
 export function onlyInGuest(facts: ProbeFacts): ReadonlySet<Capability> {
   const without = probe({ ...facts, guest: undefined });
-  const all = probe({ ...facts, guest: { symbols: new Map(), files: new Map(), strings: new Set() } });
+  const all = probe({ ...facts, guest: { symbols: new Map(), files: new Map(), strings: new Set(), words: new Set() } });
   return new Set([...all.keys()].filter((name) => !without.has(name)));
 }

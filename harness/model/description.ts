@@ -143,7 +143,7 @@ function isList(objects: unknown): objects is readonly PatchedObject[] | null {
 }
 
 function objectOf([name, functions]: [string, readonly (string | ReplacedFunction)[] | null]): PatchedObject {
-  return { name, functions: functions && functions.map((f) => (typeof f === 'string' ? { name: f } : f)) };
+  return { name, functions: functions === null ? null : functions.map((f) => (typeof f === 'string' ? { name: f } : f)) };
 }
 
 /** A target module; the functions it offers are named by {@link FunctionName}. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 import { clause as clauseOf } from './catalogue/index.js';
-import { type Operation, type Outcome, step } from './operations.js';
-import { type Observation, type Prediction, learn, predict } from './observations.js';
-import { type Facts, type State, closure, describeState, pristine } from './state.js';
+import { type LogLine, type Operation, type Outcome, step } from './operations/index.js';
+import { type Observation, type Prediction, learn, predict } from './observations/index.js';
+import { closure } from './progress.js';
+import { type Facts, type State, describeState, pristine } from './state.js';
 import { type Profile, type Stance, type Verdict, rule } from './verdict.js';
 
 /**
@@ -81,7 +82,7 @@ export class ReferenceModel {
     const outcomes = this.allowed(op);
     const fitting = outcomes.filter((o) => o.errno === seen.errno);
     const allowed = uniqueText(outcomes.map((o) => `${o.errno} (${o.because})`));
-    const best = fitting.find((o) => missingLines(o, seen).length === 0) ?? fitting[0];
+    const best = fitting.find((o) => wrongLines(o, seen).length === 0) ?? fitting[0];
     if (!best) {
       const deciding = outcomes.find((o) => o.clause !== null);
       const text = `${what}: ${seen.errno}; allowed: ${allowed}; state: ${this.#describe()}`;
@@ -89,36 +90,36 @@ export class ReferenceModel {
       throw new ModelViolation(text, [this.#judge(deciding.clause, what, seen.errno, allowed, 'neither')]);
     }
     this.#states = unique(fitting.map((o) => o.next));
-    if (best.clause === null) return [];
-    const missing = missingLines(best, seen);
     const fit = best.forbidden ? 'mainline alone' : best.oracle;
-    const judgements = [this.#judge(best.clause, what, seen.errno, allowed, fit)];
-    if (best.log.length > 0) {
-      judgements.push(
-        this.#judge(
-          best.clause,
-          `${what}: kernel log`,
-          seen.log.filter((line) => line.includes('livepatch')).join(' ⏎ ') || 'nothing of livepatch',
-          best.log.map((p) => p.source).join(' ⏎ '),
-          missing.length === 0 ? 'mainline' : 'neither',
-          'log',
-        ),
-      );
-    }
-    return judgements;
+    const judgements = best.clause === null ? [] : [this.#judge(best.clause, what, seen.errno, allowed, fit)];
+    return [...judgements, ...this.#judgeLog(best, what, seen)];
+  }
+
+  /** The log lines of an outcome, clause by clause. */
+  #judgeLog(outcome: Outcome, what: string, seen: SeenOutcome): readonly Judgement[] {
+    const wrong = wrongLines(outcome, seen);
+    const clauses = new Set([...outcome.log, ...outcome.unlogged].map((line) => line.clause));
+    const said = seen.log.filter((line) => relevant.test(line)).join(' ⏎ ') || 'nothing of livepatch';
+    return [...clauses].map((clause) => {
+      const of = (lines: readonly LogLine[]): string => lines.filter((l) => l.clause === clause).map((l) => l.pattern.source).join(' ⏎ ');
+      const unwanted = of(outcome.unlogged);
+      const allowed = [of(outcome.log), unwanted && `not: ${unwanted}`].filter((text) => text !== '').join(' ⏎ ');
+      const fits = wrong.every((line) => line.clause !== clause);
+      return this.#judge(clause, `${what}: kernel log`, said, allowed, fits ? 'mainline' : 'neither', 'log');
+    });
   }
 
   /** Judges an observation and keeps the states that explain it; when none does, all are kept. */
   observe(seen: Observation): readonly Judgement[] {
     const candidates = this.states.map((state) => ({ state, predictions: predict(state, seen, this.#facts) }));
-    const explaining = candidates.filter((c) => c.predictions.every((p) => p.holds));
+    const explaining = candidates.filter((c) => c.predictions.every(isMet));
     if (explaining.length > 0) this.#states = unique(explaining.map((c) => learn(c.state, seen)));
-    const wrong = (c: { readonly predictions: readonly Prediction[] }): number => c.predictions.filter((p) => !p.holds).length;
+    const wrong = (c: { readonly predictions: readonly Prediction[] }): number => c.predictions.filter((p) => !isMet(p)).length;
     const [best] = explaining.length > 0 ? explaining : [...candidates].sort((a, b) => wrong(a) - wrong(b));
     return (best?.predictions ?? []).map((p) => {
       const alternatives = candidates.flatMap((c) => c.predictions.filter((q) => q.what === p.what).map((q) => q.allowed));
-      const allowed = p.holds ? p.allowed : uniqueText(alternatives);
-      return this.#judge(p.clause, p.what, p.seen, allowed, p.holds ? 'mainline' : 'neither');
+      const allowed = isMet(p) ? p.allowed : uniqueText(alternatives);
+      return this.#judge(p.clause, p.what, p.seen, allowed, fitOf(p));
     });
   }
 
@@ -149,14 +150,26 @@ export class ReferenceModel {
   }
 }
 
-function missingLines(outcome: Outcome, seen: SeenOutcome): readonly RegExp[] {
-  return outcome.log.filter((pattern) => !seen.log.some((line) => pattern.test(line)));
+/** Lines that should have come and did not, or the other way round. */
+function wrongLines(outcome: Outcome, seen: SeenOutcome): readonly LogLine[] {
+  const there = ({ pattern }: LogLine): boolean => seen.log.some((line) => pattern.test(line));
+  return [...outcome.log.filter((line) => !there(line)), ...outcome.unlogged.filter(there)];
+}
+
+/** Log lines that are worth showing beside what was expected. */
+const relevant = /livepatch|WARNING|kobject|sysfs|TAINT_LIVEPATCH/;
+
+function isMet({ holds, documented }: Prediction): boolean {
+  return holds || documented?.holds === true;
+}
+
+function fitOf({ holds, documented }: Prediction): Fit {
+  if (holds) return documented ? 'mainline alone' : 'mainline';
+  return documented?.holds === true ? 'documents' : 'neither';
 }
 
 function unique(states: readonly State[]): readonly State[] {
-  const key = (s: State): string =>
-    JSON.stringify(s, (_k, value: unknown) => (value instanceof Set ? [...(value as Set<unknown>)] : value));
-  return [...new Map(states.map((s) => [key(s), s])).values()];
+  return [...new Map(states.map((s) => [JSON.stringify(s), s])).values()];
 }
 
 function uniqueText(texts: readonly string[]): string {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 import type { Capability } from './capabilities.js';
 import {
+  type Entry,
   type FunctionName,
   type LivepatchDescription,
   type ModuleDescription,
-  functionKey,
+  type TargetSymbol,
   entriesOf,
+  functionKey,
   targetKeys,
   targetSymbols,
   vmlinux,
@@ -46,21 +48,36 @@ export interface Patch {
   readonly enabled: boolean;
   readonly stacked: number | null;
   /**
-   * `listed`: its directory is in /sys/kernel/livepatch. `leaving`: enable-only kernels take the directory away, and then
-   * the module reference, some time after the disable; when both have happened the state has the patch no more.
+   * `listed`: registered, its directory is in /sys/kernel/livepatch. `unlisted`: it was unregistered in the middle of its
+   * disable, and its transition goes on. `leaving`: enable-only kernels take the directory away, and then the module
+   * reference, some time after the disable; when both have happened the state has the patch no more.
    */
-  readonly presence: 'listed' | 'leaving';
+  readonly presence: 'listed' | 'unlisted' | 'leaving';
 }
 
-/** The one transition (livepatch.txt 162-165). */
+/** The one transition (livepatch.txt 162-165). A patch that is immediate has none. */
 export interface Transition {
   readonly patch: string;
   readonly target: PatchState;
   /** `finishing`: every task has switched, patch_state goes back to -1 while `transition` may still read 1. */
   readonly phase: 'running' | 'finishing';
-  /** Threads seen at the target state: they may not go back. */
-  readonly arrived: ReadonlySet<number>;
+  /** Threads seen at the target state, in order: they may not go back. */
+  readonly arrived: readonly number[];
 }
+
+/** Where a kprobe sits: on the first instruction, behind ftrace's site, or (a kretprobe) on the way out. */
+export type ProbePlace = 'entry' | 'inside' | 'return';
+
+/** A probe in a function of a target module; one a target. */
+export interface Probe {
+  readonly function: FunctionName;
+  readonly place: ProbePlace;
+  readonly postHandler: boolean;
+  /** False: it was accepted, but ftrace refused its handler, so that it never runs. */
+  readonly alive: boolean;
+}
+
+export type Tracer = 'function' | 'function_graph';
 
 export interface State {
   /** Loaded modules in load order. */
@@ -69,40 +86,88 @@ export interface State {
   readonly patches: readonly Patch[];
   readonly transition: Transition | null;
   readonly tasks: readonly ParkedTask[];
+  /** References that livepatch holds of patch modules; none where a module is not named. */
+  readonly references: Readonly<Record<string, number>>;
+  /** Patches that were registered at some time since their module was loaded: their kobjects have been initialised. */
+  readonly initialised: readonly string[];
+  /** `<patch> <object>`: livepatch relocations that hold an address, though the object they point into may have gone. */
+  readonly relocated: readonly string[];
+  /** Patches whose kobject somebody else holds a reference of. */
+  readonly heldKobjects: readonly string[];
+  readonly probes: readonly Probe[];
+  readonly tracing: { readonly tracer: Tracer; readonly function: FunctionName } | null;
+  /** What /proc/sys/kernel/ftrace_enabled says. */
+  readonly ftraceOn: boolean;
+  /** A livepatch module has been loaded since the boot. */
+  readonly tainted: boolean;
 }
 
-export const pristine: State = { modules: [], patches: [], transition: null, tasks: [] };
+export const pristine: State = {
+  modules: [],
+  patches: [],
+  transition: null,
+  tasks: [],
+  references: {},
+  initialised: [],
+  relocated: [],
+  heldKobjects: [],
+  probes: [],
+  tracing: null,
+  ftraceOn: true,
+  tainted: false,
+};
 
+/** A patch that is registered. */
 export function findPatch(state: State, name: string): Patch | undefined {
-  return state.patches.find((p) => p.description.name === name);
+  return state.patches.find((p) => p.description.name === name && p.presence !== 'unlisted');
+}
+
+/** The patch that is in transition, even if it has been unregistered. */
+export function patchInTransition(state: State): Patch | undefined {
+  return state.patches.find((p) => p.description.name === state.transition?.patch);
 }
 
 export function isLoaded(state: State, object: string): boolean {
   return object === vmlinux || state.modules.some((m) => m.kind === 'target' && m.name === object);
 }
 
-/** How many functions of that name an object has; undefined when the object is not loaded. */
-export function symbolCount(state: State, facts: Facts, f: FunctionName): number | undefined {
-  if (!isLoaded(state, f.object)) return undefined;
-  if (f.object === vmlinux) return facts.vmlinuxSymbols(f.name);
-  return Math.max(0, ...targetKeys.map((key) => targetSymbols[key]).filter((t) => t.symbol(f.object) === f.name).map((t) => t.of));
+function symbolsOf(f: FunctionName): readonly TargetSymbol[] {
+  return targetKeys.map((key) => targetSymbols[key]).filter((s: TargetSymbol) => s.symbol(f.object) === f.name);
 }
 
-function replaces(patch: Patch, f: FunctionName): boolean {
-  return entriesOf(patch.description).some((e) => e.function && functionKey(e.function) === functionKey(f));
+/** How many symbols of that name an object has; undefined when the object is not loaded. */
+export function symbolCount(state: State, facts: Facts, f: FunctionName): number | undefined {
+  if (!isLoaded(state, f.object)) return undefined;
+  return f.object === vmlinux ? facts.vmlinuxSymbols(f.name) : (symbolsOf(f)[0]?.of ?? 0);
+}
+
+/** What a symbol is to ftrace. Of vmlinux only functions with an ftrace site are named by scenarios. */
+export function symbolKind(f: FunctionName): TargetSymbol['what'] {
+  return f.object === vmlinux ? 'function' : (symbolsOf(f)[0]?.what ?? 'function');
+}
+
+/** The entry of a patch that replaces `f`, if it has one: a position of 1 may be meant by sympos 0, too. */
+export function entryFor(patch: LivepatchDescription, f: FunctionName): Entry | undefined {
+  const wanted = positioned(f);
+  return entriesOf(patch).find((e) => e.object.literal !== true && e.function && positioned(e.function) === wanted);
+}
+
+function positioned(f: FunctionName): string {
+  return functionKey({ ...f, position: f.position ?? 1 });
 }
 
 /** Patches that have a replacement of `f` on its stack now, newest first; the object must be loaded. */
 export function stackOf(state: State, f: FunctionName): readonly Patch[] {
   if (!isLoaded(state, f.object)) return [];
   return state.patches
-    .filter((p) => p.stacked !== null && replaces(p, f))
+    .filter((p) => p.stacked !== null && entryFor(p.description, f))
     .sort((a, b) => (b.stacked ?? 0) - (a.stacked ?? 0));
 }
 
 /**
  * Bodies a call of `f` may reach: the newest enabled patch's (livepatch.txt 387-391); while that patch is in transition,
- * what lies below it for a caller that is unpatched, and either for one whose state is not known.
+ * what lies below it for a caller that is unpatched, and either for one whose state is not known. With ftrace switched off
+ * nothing is redirected.
  *
  * Only the newest entry asks for the caller's state (klp_ftrace_handler, kernel/livepatch/patch.c): a patch in transition
  * with another above it changes nothing for any caller.
@@ -111,26 +176,35 @@ export function stackOf(state: State, f: FunctionName): readonly Patch[] {
  */
 export function reachableBodies(state: State, f: FunctionName, caller?: number): readonly Body[] {
   const [top, below] = stackOf(state, f);
-  if (!top) return [original];
+  if (!top || !state.ftraceOn) return [original];
   const { transition } = state;
   const patched = top.description.name;
   const unpatched = below ? below.description.name : original;
   if (transition?.patch !== patched) return [patched];
-  if (caller === undefined || !transition.arrived.has(caller)) return [patched, unpatched];
-  return [transition.target === 1 ? patched : unpatched];
+  const known = caller === undefined ? undefined : stateOfTask(state, caller);
+  if (known === undefined) return [patched, unpatched];
+  return [known === 1 ? patched : unpatched];
+}
+
+/** Which state a thread is in while a transition goes on, where that is certain: it has arrived, or something holds it. */
+function stateOfTask(state: State, tid: number): PatchState | undefined {
+  const { transition } = state;
+  if (!transition) return undefined;
+  if (transition.arrived.includes(tid)) return transition.target;
+  return holders(state).some((h) => h.task.tid === tid) ? ((1 - transition.target) as PatchState) : undefined;
 }
 
 /**
  * Why a parked task cannot switch: the frame that holds it (klp_check_stack, kernel/livepatch/transition.c), or
- * undefined when nothing does.
+ * undefined when nothing does. Entries that are immediate are not looked for.
  */
 function holdingFrame(state: State, task: ParkedTask): Frame | undefined {
   const { transition } = state;
-  if (transition?.phase !== 'running') return undefined;
-  const patch = findPatch(state, transition.patch);
-  if (!patch) return undefined;
+  const patch = patchInTransition(state);
+  if (transition?.phase !== 'running' || !patch) return undefined;
   return task.frames.find((frame) => {
-    if (!replaces(patch, frame.function) || !isLoaded(state, frame.function.object)) return false;
+    const entry = entryFor(patch.description, frame.function);
+    if (!entry || entry.entry.immediate || !isLoaded(state, frame.function.object)) return false;
     if (transition.target === 0) return frame.body === transition.patch;
     const stack = stackOf(state, frame.function).map((p) => p.description.name);
     const previous = stack[stack.indexOf(transition.patch) + 1] ?? original;
@@ -146,68 +220,52 @@ export function holders(state: State): readonly { readonly task: ParkedTask; rea
   });
 }
 
-/** References of a module: 1 while its patch is enabled, in transition, or not yet let go of; a target has none. */
-export function references(state: State, module: string): number {
-  const patch = findPatch(state, module);
-  return patch && (patch.stacked !== null || patch.presence === 'leaving') ? 1 : 0;
-}
-
 /**
- * States the kernel may reach by itself from here, this one first and the one where all has come to rest last: a
- * transition ends, a directory goes away, in either order.
+ * Whether kernel threads hold every enable for good: without reliable stacks they can't be checked, and nothing else
+ * switches one that sleeps (klp_try_switch_task, 5.2 and later; earlier kernels register no such patch).
  */
-export function closure(state: State, facts: Facts): readonly State[] {
-  const reached = [state];
-  const known = new Set([JSON.stringify(state)]);
-  for (const from of reached) {
-    for (const next of successors(from, facts)) {
-      const key = JSON.stringify(next);
-      if (!known.has(key)) reached.push(next);
-      known.add(key);
-    }
-  }
-  return reached;
+export function kernelThreadsHold(facts: Facts): boolean {
+  return !facts.capabilities.has('reliable-stacks');
 }
 
-function successors(state: State, facts: Facts): readonly State[] {
-  const next: State[] = [];
-  const { transition } = state;
-  if (transition?.phase === 'finishing') next.push(finish(state, transition, facts));
-  if (transition?.phase === 'running' && holders(state).length === 0) {
-    next.push({ ...state, transition: { ...transition, phase: 'finishing' } });
-  }
-  if (state.patches.some((p) => p.presence === 'leaving')) {
-    next.push({ ...state, patches: state.patches.filter((p) => p.presence !== 'leaving') });
-  }
-  return next;
+/** Whether the transition under way can't end by itself. */
+export function isHeld(state: State, facts: Facts): boolean {
+  if (state.transition?.phase !== 'running') return false;
+  return holders(state).length > 0 || (state.transition.target === 1 && kernelThreadsHold(facts));
 }
 
-function finish(state: State, transition: Transition, facts: Facts): State {
-  return {
-    ...state,
-    transition: null,
-    patches: state.patches.map((p) => {
-      if (p.description.name !== transition.patch || transition.target === 1) return p;
-      // klp_complete_transition: the stack entry and, on kernels that can enable again, the reference go now.
-      const presence = facts.capabilities.has('registration') ? 'listed' : 'leaving';
-      return { ...p, stacked: null, presence };
-    }),
-  };
+/** References of a module: those that livepatch holds of a patch; a target has none. */
+export function references(state: State, module: string): number {
+  return state.references[module] ?? 0;
+}
+
+/** The state with `by` more references of a module. */
+export function refer(state: State, module: string, by: 1 | -1): State {
+  return { ...state, references: { ...state.references, [module]: references(state, module) + by } };
+}
+
+/** The state with a patch changed. */
+export function replacePatch(state: State, patch: Patch): State {
+  return { ...state, patches: state.patches.map((p) => (p.description.name === patch.description.name ? patch : p)) };
 }
 
 /** Text of a state, for violation reports. */
 export function describeState(state: State): string {
-  const patches = state.patches.map(
-    (p) => `${p.description.name} ${p.enabled ? 'enabled' : 'disabled'}${p.presence === 'leaving' ? ', leaving' : ''}`,
-  );
+  const patches = state.patches.map((p) => {
+    const presence = p.presence === 'listed' ? '' : `, ${p.presence}`;
+    return `${p.description.name} ${p.enabled ? 'enabled' : 'disabled'}${presence}`;
+  });
   const t = state.transition;
   const held = holders(state).map((h) => `${h.task.tid} in ${functionKey(h.frame.function)}`);
   const transition = t
     ? `${t.patch} in transition to ${t.target} (${t.phase}${held.length > 0 ? `, held by ${held.join(', ')}` : ''})`
     : 'at rest';
+  const probes = state.probes.map((p) => `${p.place} of ${functionKey(p.function)}${p.alive ? '' : ' (dead)'}`);
   return [
     `modules: ${state.modules.map((m) => m.name).join(' ') || 'none'}`,
     `patches: ${patches.join('; ') || 'none'}`,
     transition,
+    ...(probes.length > 0 ? [`probes: ${probes.join(', ')}`] : []),
+    ...(state.ftraceOn ? [] : ['ftrace is switched off']),
   ].join(' | ');
 }

@@ -6,17 +6,19 @@ import type { AcquiredKernel } from '../../kernels/types.js';
 import { cached, digest } from '../cache.js';
 import type { KallsymsEntry } from '../elf/index.js';
 import { InfrastructureError, messageOf } from '../errors.js';
-import type { Guest } from '../guest/guest.js';
+import { type Guest, must } from '../guest/guest.js';
 import { parseKallsyms } from '../guest/kernel-tables.js';
 import {
   type Capability,
   type Finding,
   type ProbeFacts,
+  booleanParameter,
   present,
   probe,
   probedFiles,
   probedHeaders,
   probedStrings,
+  probedWords,
 } from '../model/capabilities.js';
 import type { Facts } from '../model/state.js';
 import type { Dialect } from '../modules/source.js';
@@ -53,6 +55,7 @@ export async function staticFacts(kernel: AcquiredKernel): Promise<StaticFacts> 
 interface Kept {
   readonly files: readonly (readonly [string, string])[];
   readonly strings: readonly string[] | null;
+  readonly words: readonly string[] | null;
 }
 
 /**
@@ -67,7 +70,7 @@ export async function kernelFacts(
   bench: { readonly guest: Guest; readonly commandLine: string },
 ): Promise<KernelFacts> {
   const { guest, commandLine } = bench;
-  const directory = await cached('kallsyms', digest('2', kernel.fingerprint, commandLine), async (work) => {
+  const directory = await cached('kallsyms', digest('3', kernel.fingerprint, commandLine), async (work) => {
     const { stdout, code } = await guest.run('cat /proc/kallsyms');
     if (code !== 0) throw new InfrastructureError(`${kernel.name} has no /proc/kallsyms: CONFIG_KALLSYMS is not set`);
     await writeFile(join(work, 'kallsyms'), stdout);
@@ -78,7 +81,7 @@ export async function kernelFacts(
     }
     const image = await uncompressed(kernel);
     const strings = image ? probedStrings.filter((text) => image.includes(text)) : null;
-    await writeFile(join(work, 'probed.json'), JSON.stringify({ files, strings } satisfies Kept));
+    await writeFile(join(work, 'probed.json'), JSON.stringify({ files, strings, words: await takenWords(guest) } satisfies Kept));
   });
   // Modules of the image (virtio) stand in it too; their symbols are named with the module, so they do no harm.
   const kallsyms = parseKallsyms(await readFile(join(directory, 'kallsyms'), 'utf8'));
@@ -91,7 +94,8 @@ export async function kernelFacts(
     symbols.set(name, type);
   }
   const strings = kept.strings === null ? undefined : new Set(kept.strings);
-  const findings = probe({ ...known.facts, guest: { symbols, files: new Map(kept.files), strings } });
+  const words = kept.words === null ? undefined : new Set(kept.words);
+  const findings = probe({ ...known.facts, guest: { symbols, files: new Map(kept.files), strings, words } });
   const capabilities = present(findings);
   const dialect = !capabilities.has('livepatch')
     ? 'marked'
@@ -99,6 +103,16 @@ export async function kernelFacts(
       ? 'registration'
       : 'enable-only';
   return { facts: { capabilities, vmlinuxSymbols: (name) => counts.get(name) ?? 0 }, findings, dialect, kallsyms };
+}
+
+/** Which of the words a boolean parameter takes; it is put back to what it was. @returns null where there is none */
+async function takenWords(guest: Guest): Promise<readonly string[] | null> {
+  const before = await guest.readText(booleanParameter);
+  if (!before.ok) return null;
+  const taken: string[] = [];
+  for (const word of probedWords) if ((await guest.write(booleanParameter, word)).ok) taken.push(word);
+  must(await guest.write(booleanParameter, before.value), booleanParameter);
+  return taken;
 }
 
 /**

@@ -22,7 +22,7 @@ function facts(livepatchHeader: string, more: Partial<ProbeFacts> = {}): ProbeFa
 }
 
 function guest(symbols: Readonly<Record<string, string>>, more: Partial<GuestFacts> = {}): GuestFacts {
-  return { symbols: new Map(Object.entries(symbols)), files: new Map(), strings: new Set(), ...more };
+  return { symbols: new Map(Object.entries(symbols)), files: new Map(), strings: new Set(), words: new Set(), ...more };
 }
 
 function found(from: ProbeFacts): string[] {
@@ -32,14 +32,14 @@ function found(from: ProbeFacts): string[] {
 void t.test('probes look at configuration, headers, symbols, files and the image', (t) => {
   t.strictSame(
     found(facts(header414, { guest: guest({ enabled_kobj_attr: 'd', arch_klp_init_object_loaded: 'T' }) })),
-    ['architecture-sections', 'immediate', 'livepatch', 'registration', 'reliable-stacks'],
+    ['architecture-sections', 'ftrace-saves-registers', 'immediate', 'livepatch', 'registration', 'reliable-stacks'],
   );
   const later = facts('int klp_apply_section_relocs(void);\nstruct klp_callbacks {};\nbool replace;', {
     guest: guest({ force_kobj_attr: 'd', patched_kobj_attr: 'd', clear_relocate_add: 'T' }, { strings: new Set(probedStrings) }),
   });
   t.strictSame(found(later), [
-    'callbacks', 'ftrace-stays-on', 'livepatch', 'long-symbol-names', 'reliable-stacks', 'relocations-at-load',
-    'relocations-cleared', 'replace', 'sysfs-force', 'sysfs-patched',
+    'callbacks', 'ftrace-finds-sites', 'ftrace-saves-registers', 'ftrace-stays-on', 'kprobes-report-errors', 'livepatch',
+    'long-symbol-names', 'reliable-stacks', 'relocations-at-load', 'relocations-checked', 'relocations-cleared', 'replace', 'sysfs-force', 'sysfs-patched',
   ]);
   t.end();
 });
@@ -53,6 +53,15 @@ void t.test('a kernel without livepatch has nothing of it, whatever its headers 
 void t.test('a weak function is no architecture that clears relocations', (t) => {
   const finding = probe(facts('', { guest: guest({ clear_relocate_add: 'W' }) })).get('relocations-cleared');
   t.strictSame(finding, { has: false, evidence: 'symbol clear_relocate_add of type W' });
+  t.end();
+});
+
+void t.test('what a boolean may be is asked of a file that has nothing to do with livepatch', (t) => {
+  const words = (...taken: string[]): string[] => found(facts('', { guest: guest({}, { words: new Set(taken) }) }));
+  t.notOk(words().includes('true-false'));
+  t.ok(words('t', 'f').includes('true-false'));
+  t.notOk(words('t', 'f', 'e').includes('enabled-disabled'));
+  t.ok(words('t', 'f', 'e', 'd').includes('enabled-disabled'));
   t.end();
 });
 

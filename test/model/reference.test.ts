@@ -4,13 +4,13 @@ import t from 'tap';
 import type { Capability } from '../../harness/model/capabilities.js';
 import { parseBoolean } from '../../harness/model/booleans.js';
 import { type LivepatchDescription, gateOf, livepatch, target } from '../../harness/model/description.js';
-import { type Operation, step } from '../../harness/model/operations.js';
-import { predict } from '../../harness/model/observations.js';
+import { type Operation, step } from '../../harness/model/operations/index.js';
+import { predict } from '../../harness/model/observations/index.js';
 import { ReferenceModel, SituationError } from '../../harness/model/reference.js';
+import { closure } from '../../harness/model/progress.js';
 import {
   type Facts,
   type State,
-  closure,
   findPatch,
   holders,
   pristine,
@@ -63,12 +63,17 @@ function after(f: Facts, ...operations: Operation[]): ReferenceModel {
 const errnos = (model: ReferenceModel, op: Operation): string[] => [...new Set(model.allowed(op).map((o) => o.errno))];
 
 void t.test('what enabled makes of a text', (t) => {
-  for (const text of ['1', 'y', 'Y', 'yes', 'on', 'ON', '1junk', 'y\n']) t.equal(parseBoolean(text), true, text);
-  for (const text of ['0', 'n', 'N', 'no', 'off', 'oF', '0junk']) t.equal(parseBoolean(text), false, text);
-  for (const text of ['', 'o', 'ox', '2', '-1', ' 1', '\n', 'junk']) t.equal(parseBoolean(text), undefined, JSON.stringify(text));
+  for (const text of ['1', 'y', 'Y', 'yes', 'on', 'ON', '1junk', 'y\n']) t.equal(parseBoolean(text, today), true, text);
+  for (const text of ['0', 'n', 'N', 'no', 'off', 'oF', '0junk']) t.equal(parseBoolean(text, today), false, text);
+  for (const text of ['', 'o', 'ox', '2', '-1', ' 1', '\n', 'junk', 'true', 'disable']) {
+    t.equal(parseBoolean(text, today), undefined, JSON.stringify(text));
+  }
+  t.equal(parseBoolean('foo', facts('true-false')), false, 'a word that begins like false');
+  t.equal(parseBoolean('entirely', facts('true-false')), undefined);
+  t.equal(parseBoolean('entirely', facts('true-false', 'enabled-disabled')), true);
   fc.assert(
     fc.property(fc.constantFrom('1', 'y', 'N', '0', 'on', 'Off'), fc.string(), (word, junk) => {
-      t.equal(parseBoolean(word + junk), parseBoolean(word));
+      t.equal(parseBoolean(word + junk, today), parseBoolean(word, today));
     }),
   );
   t.end();

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
+import { type FunctionName, functionKey } from '../description.js';
+import { pinnedBy } from '../operations/unload.js';
+import { type Facts, type State, entryFor, findPatch, holders, isHeld, reachableBodies, references, stackOf } from '../state.js';
+import { type Prediction, type Rule, equal, prediction } from './types.js';
+
+/** The clause that a call of a function speaks to: what it falls back to, what a loading module gets, or who wins. */
+function callClause(state: State, f: FunctionName, caller: number): ClauseId {
+  const [top] = stackOf(state, f);
+  if (!state.ftraceOn) return 'FTR-5';
+  if (!top) return 'DIS-4';
+  const { description } = top;
+  const held = holders(state).some((h) => h.task.tid === caller);
+  if (held && state.transition?.patch === description.name) return 'ENA-14';
+  const loaded = state.modules.map((m) => m.name);
+  const cameLater = loaded.indexOf(f.object) > loaded.indexOf(description.name);
+  if (cameLater) return state.transition?.patch === description.name ? 'MOD-6' : 'MOD-1';
+  if (f.position !== undefined) return 'REG-14';
+  return 'ENA-12';
+}
+
+/** Which body a call reaches. The document has an immediate function redirected for everybody at once. */
+export const callRule: Rule<'call'> = (state, { function: f, caller, body }) => {
+  const bodies = reachableBodies(state, f, caller);
+  const what = `call of ${functionKey(f)}`;
+  const ordinary = prediction(callClause(state, f, caller), what, body, bodies.join(' or '), bodies.includes(body));
+  const [top] = stackOf(state, f);
+  const immediate = top && entryFor(top.description, f)?.entry.immediate === true;
+  if (!top || !immediate || state.transition?.patch !== top.description.name) return [ordinary];
+  const demanded = top.description.name;
+  const documented = { allowed: `${demanded} at once`, holds: body === demanded };
+  return bodies.includes(demanded) ? [ordinary] : [{ ...ordinary, clause: 'IMM-4', documented }];
+};
+
+/** References of a module. */
+export const referencesRule: Rule<'references'> = (state, { module, count }, facts) => {
+  const allowed = references(state, module);
+  return [equal(referencesClause(state, module, facts), `references of module ${module}`, count, allowed)];
+};
+
+function referencesClause(state: State, module: string, { capabilities }: Facts): ClauseId {
+  const patch = findPatch(state, module);
+  if (pinnedBy(state, module) !== undefined) {
+    if (references(state, module) > 1) return 'IMM-3';
+    return pinnedBy(state, module) ?? 'IMM-2';
+  }
+  if (patch?.enabled) return 'ENA-9';
+  const neverEnabled = state.references[module] === undefined && patch !== undefined;
+  return neverEnabled && capabilities.has('registration') ? 'REG-20' : 'DIS-6';
+}
+
+/** Whether a transition ends, and what the log says of it then. */
+export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended, log }, facts) => {
+  const inTransition = state.transition?.patch === patch;
+  const held = inTransition && isHeld(state, facts);
+  const what = `end of the transition of ${patch}`;
+  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : 'ended', held)];
+  const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition)];
+  const known = findPatch(state, patch);
+  // Of a patch that has left already nobody knows which way it went last.
+  if (log && known) predictions.push(completion(patch, known.enabled, log));
+  return predictions;
+};
+
+function completion(patch: string, enabled: boolean, log: readonly string[]): Prediction {
+  const text = `'${patch}': ${enabled ? '' : 'un'}patching complete`;
+  const seen = log.filter((line) => line.includes('livepatch: ')).join(' ⏎ ') || 'nothing of livepatch';
+  return prediction(enabled ? 'ENA-4' : 'DIS-4', `${patch}: kernel log`, seen, text, log.some((line) => line.includes(text)));
+}
+
+/** Addresses that livepatch relocations hold: written when the patch is taken, or while its module loads. */
+export const resolvedSymbolsRule: Rule<'resolved-symbols'> = (state, { patch, symbols }, facts) => {
+  const written = findPatch(state, patch) !== undefined || facts.capabilities.has('relocations-at-load');
+  return symbols.map((s) =>
+    written
+      ? equal('REG-19', `${s.name} in ${patch}`, s.address ?? 'absent', s.truth)
+      : prediction('REG-19', `${s.name} in ${patch}`, s.address ?? 'absent', 'not resolved yet', s.address !== s.truth),
+  );
+};
+
+/** The taint of a livepatch module. */
+export const taintRule: Rule<'taint'> = (state, { module, letters, kernel }) => {
+  const description = state.modules.find((m) => m.name === module);
+  const marked = description?.kind === 'livepatch' && description.fault !== 'EF-01';
+  return [
+    equal('REG-4', `taint of module ${module}: K`, letters.includes('K') ? 'set' : 'unset', marked ? 'set' : 'unset'),
+    equal('REG-4', 'bit 15 of the taint of the kernel', kernel ? 'set' : 'unset', state.tainted ? 'set' : 'unset'),
+  ];
+};
+
+/** A call of klp_unregister_patch() waits as long as somebody holds the patch's kobject. */
+export const unregisterWaitsRule: Rule<'unregister-waits'> = (state, { patch, waits }) => {
+  const allowed = state.heldKobjects.includes(patch) ? 'waits' : 'has returned';
+  return [equal('UNR-4', `unregister of ${patch}`, waits ? 'waits' : 'has returned', allowed)];
+};

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+import type { Facts, State } from '../state.js';
+import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
+import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
+import { threadsRule } from './threads.js';
+import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
+import type { Observation, Prediction } from './types.js';
+
+export type { Observation, Prediction, SeenEntry, SeenThread } from './types.js';
+
+/** What the rules expect of an observation, if the kernel is in `state`. */
+export function predict(state: State, seen: Observation, facts: Facts): readonly Prediction[] {
+  switch (seen.kind) {
+    case 'threads':
+      return threadsRule(state, seen, facts);
+    case 'sysfs':
+      return sysfsRule(state, seen, facts);
+    case 'call':
+      return callRule(state, seen, facts);
+    case 'references':
+      return referencesRule(state, seen, facts);
+    case 'transition-end':
+      return transitionEndRule(state, seen, facts);
+    case 'left-sysfs':
+      return leftSysfsRule(state, seen, facts);
+    case 'resolved-symbols':
+      return resolvedSymbolsRule(state, seen, facts);
+    case 'ftrace':
+      return ftraceRule(state, seen, facts);
+    case 'probe-hit':
+      return probeHitRule(state, seen, facts);
+    case 'traced':
+      return tracedRule(state, seen, facts);
+    case 'taint':
+      return taintRule(state, seen, facts);
+    case 'patches':
+      return patchesRule(state, seen, facts);
+    case 'unregister-waits':
+      return unregisterWaitsRule(state, seen, facts);
+  }
+}
+
+/** What the model learns beyond which state it is in: threads seen at the target do not go back (TRN-1). */
+export function learn(state: State, seen: Observation): State {
+  if (seen.kind !== 'threads' || state.transition?.phase !== 'running') return state;
+  const { target } = state.transition;
+  const arrived = new Set(state.transition.arrived);
+  for (const t of seen.threads) if (t.patchState === target) arrived.add(t.tid);
+  return { ...state, transition: { ...state.transition, arrived: [...arrived].sort((a, b) => a - b) } };
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
+import { entriesOf, objectsOf } from '../description.js';
+import { directoryOf } from '../operations/register.js';
+import { type Facts, type Patch, type State, findPatch, isLoaded } from '../state.js';
+import { type Prediction, type Rule, equal, prediction } from './types.js';
+
+// ---- sysfs -----------------------------------------------------------------------------------------------------
+
+const octal = (mode: number): string => `0${mode.toString(8)}`;
+
+/** Attribute files of a patch's directory, with their modes, by generation. */
+function patchAttributes({ capabilities }: Facts): readonly (readonly [string, number])[] {
+  const all: (readonly [string, number])[] = [
+    ['enabled', 0o644],
+    ['transition', 0o444],
+  ];
+  if (capabilities.has('sysfs-signal')) all.push(['signal', 0o200]);
+  if (capabilities.has('sysfs-force')) all.push(['force', 0o200]);
+  if (capabilities.has('sysfs-replace')) all.push(['replace', 0o444]);
+  if (capabilities.has('sysfs-stack-order')) all.push(['stack_order', 0o444]);
+  return all;
+}
+
+function directories({ description }: Patch): readonly string[] {
+  return objectsOf(description).flatMap((o) => {
+    const entries = entriesOf(description).filter((e) => e.object === o);
+    return [o.name, ...entries.map((e) => `${o.name}/${directoryOf(e)}`)];
+  });
+}
+
+/** The clause that says why a patch has no directory. */
+function absenceClause(state: State, name: string, facts: Facts): ClauseId {
+  const module = state.modules.find((m) => m.name === name);
+  if (!module) return 'REG-10';
+  if (module.kind !== 'livepatch' || module.driven !== true || !facts.capabilities.has('registration')) return 'DIS-7';
+  return state.initialised.includes(name) ? 'UNR-4' : 'REG-23';
+}
+
+/** A patch's tree in /sys/kernel/livepatch. */
+export const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts) => {
+  const patch = findPatch(state, name);
+  const where = `/sys/kernel/livepatch/${name}`;
+  if (!patch) {
+    return [equal(absenceClause(state, name, facts), where, entries ? 'present' : 'absent', 'absent')];
+  }
+  if (!entries) {
+    const allowed = patch.presence === 'leaving' ? 'absent or going' : 'present';
+    return [prediction('DIS-7', where, 'absent', allowed, patch.presence === 'leaving')];
+  }
+  const predictions: Prediction[] = [];
+  const files = entries.filter((e) => e.type === 'file');
+  const top = files.filter((e) => !e.path.includes('/'));
+  const attributes = patchAttributes(facts);
+  const list = (pairs: readonly (readonly [string, number])[]): string =>
+    pairs.map(([file, mode]) => `${file} ${octal(mode)}`).sort().join(', ');
+  const basic = (file: string): boolean => file === 'enabled' || file === 'transition';
+  const seenPairs = top.map((e) => [e.path, e.mode] as const);
+  // While the directory is being taken away, any part of it may be missing.
+  if (patch.presence === 'listed') {
+    predictions.push(
+      equal('SYS-1', `${where}: modes`, list(seenPairs.filter(([f]) => basic(f))), list(attributes.filter(([f]) => basic(f)))),
+      equal(
+        'SYS-5',
+        `${where}: files of later generations`,
+        list(seenPairs.filter(([f]) => !basic(f))) || 'none',
+        list(attributes.filter(([f]) => !basic(f))) || 'none',
+      ),
+      equal(
+        'REG-9',
+        `${where}: directories`,
+        entries.filter((e) => e.type === 'directory').map((e) => e.path).sort().join(' '),
+        [...directories(patch)].sort().join(' '),
+      ),
+    );
+    const absent = objectsOf(patch.description).filter((o) => !isLoaded(state, o.name)).map((o) => o.name);
+    if (absent.length > 0) {
+      const there = absent.filter((o) => entries.some((e) => e.path === o));
+      predictions.push(equal('REG-15', `${where}: objects that are not loaded`, there.join(' ') || 'none', absent.join(' ')));
+    }
+    const below = files.filter((e) => e.path.split('/').length > 2).map((e) => e.path);
+    predictions.push(equal('SYS-4', `${where}: files of function directories`, below.join(' ') || 'none', 'none'));
+  }
+  const enabled = top.find((e) => e.path === 'enabled')?.value ?? null;
+  if (enabled !== null) predictions.push(equal('ENA-3', `${where}/enabled`, enabled, patch.enabled ? '1' : '0'));
+  const transition = top.find((e) => e.path === 'transition')?.value ?? null;
+  if (transition !== null) {
+    const inTransition = state.transition?.patch === name;
+    const clause = patch.description.immediate === true ? 'IMM-1' : 'ENA-2';
+    predictions.push(equal(clause, `${where}/transition`, transition, inTransition ? '1' : '0'));
+  }
+  return predictions;
+};
+
+/** Which patches have a directory. */
+export const patchesRule: Rule<'patches'> = (state, { names }) => {
+  const allowed = state.patches.filter((p) => p.presence === 'listed').map((p) => p.description.name);
+  const leaving = state.patches.filter((p) => p.presence === 'leaving').map((p) => p.description.name);
+  const seen = names.filter((name) => !leaving.includes(name));
+  return [equal('REG-23', 'patches in /sys/kernel/livepatch', [...seen].sort().join(' ') || 'none', allowed.sort().join(' ') || 'none')];
+};
+
+/** Whether a disabled patch's directory goes away. */
+export const leftSysfsRule: Rule<'left-sysfs'> = (state, { patch, left }, facts) => {
+  const known = findPatch(state, patch);
+  const allowed = known?.presence === 'listed' ? 'stays' : 'is taken away';
+  const staysForGood = facts.capabilities.has('registration') && known !== undefined;
+  return [
+    prediction('DIS-7', `directory of ${patch} after its disable`, left ? 'is taken away' : 'stays', allowed, left ? !known : staysForGood),
+  ];
+};

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
+import { functionKey } from '../description.js';
+import { type Facts, type State, type Transition, holders, kernelThreadsHold } from '../state.js';
+import { type Prediction, type Rule, type SeenThread, prediction } from './types.js';
+
+// ---- patch_state -----------------------------------------------------------------------------------------------
+
+function summarise(threads: readonly SeenThread[]): string {
+  const groups = new Map<number, SeenThread[]>();
+  for (const t of threads) {
+    if (t.patchState === null) continue;
+    groups.set(t.patchState, [...(groups.get(t.patchState) ?? []), t]);
+  }
+  const names = (list: readonly SeenThread[]): string =>
+    list.length > 4 ? '' : ` (${list.map((t) => `${t.comm}:${t.tid}`).join(' ')})`;
+  return [...groups.entries()]
+    .sort(([a], [b]) => a - b)
+    .map(([state, list]) => `${list.length} × ${state}${names(list)}`)
+    .join(', ');
+}
+
+function offenders(threads: readonly SeenThread[], allowed: (t: SeenThread) => readonly number[]): readonly SeenThread[] {
+  return threads.filter((t) => t.patchState !== null && !allowed(t).includes(t.patchState));
+}
+
+function threadsPrediction(
+  clause: ClauseId,
+  what: string,
+  threads: readonly SeenThread[],
+  allowedText: string,
+  allowed: (t: SeenThread) => readonly number[],
+): Prediction {
+  const wrong = offenders(threads, allowed);
+  const seen = wrong.length === 0 ? summarise(threads) : `${summarise(threads)}; wrong: ${summarise(wrong)}`;
+  return prediction(clause, what, seen, allowedText, wrong.length === 0);
+}
+
+/** patch_state of every thread, by what the transition under way says of it. */
+export const threadsRule: Rule<'threads'> = (state, { threads, settled }, facts) => {
+  const what = `patch_state of ${threads.length} threads`;
+  const { transition } = state;
+  if (!transition) return atRest(state, what, threads);
+  const { target } = transition;
+  if (transition.phase === 'finishing') {
+    return [threadsPrediction('TRN-1', what, threads, `${target}, then -1: the transition is being completed`, () => [target, -1])];
+  }
+  return inTransition(state, transition, threads, settled, facts);
+};
+
+function atRest(state: State, what: string, threads: readonly SeenThread[]): readonly Prediction[] {
+  const text = '-1 everywhere: nothing is in transition';
+  const immediate = state.patches.some((p) => p.stacked !== null && p.description.immediate === true);
+  const clauses: readonly ClauseId[] = immediate ? ['TRN-2', 'IMM-1'] : ['TRN-2'];
+  return clauses.map((clause) => threadsPrediction(clause, what, threads, text, () => [-1]));
+}
+
+function inTransition(
+  state: State,
+  transition: Transition,
+  threads: readonly SeenThread[],
+  settled: boolean,
+  facts: Facts,
+): readonly Prediction[] {
+  const what = `patch_state of ${threads.length} threads`;
+  const { target } = transition;
+  const initial = 1 - target;
+  const held = holders(state);
+  const heldTids = new Set(held.map((h) => h.task.tid));
+  const heldText = held.map((h) => h.task.tid).join(', ');
+  // Without reliable stacks no kernel thread switches: they all wait.
+  const kernelWaits = target === 1 && kernelThreadsHold(facts);
+  const waits = (t: SeenThread): boolean => heldTids.has(t.tid) || (kernelWaits && t.kernel === true);
+  const free = threads.filter((t) => !waits(t));
+  const predictions = [
+    threadsPrediction(
+      'TRN-1',
+      what,
+      free,
+      `each thread goes from ${initial} to ${target} once${settled ? `; all but ${heldText || 'none'} have` : ''}`,
+      (t) => (settled || transition.arrived.includes(t.tid) ? [target] : [initial, target]),
+    ),
+  ];
+  if (kernelWaits) {
+    const text = `${initial}: no kernel thread can be switched without reliable stacks`;
+    const kernelThreads = threads.filter((t) => t.kernel === true);
+    predictions.push(threadsPrediction('REG-5', 'patch_state of kernel threads', kernelThreads, text, () => [initial]));
+  }
+  for (const { task, frame } of held) {
+    const clause = target === 0 ? 'CHK-3' : frame.body === 'original' ? 'CHK-1' : 'CHK-2';
+    const thread = threads.filter((t) => t.tid === task.tid);
+    const text = `${initial}: thread ${task.tid} sleeps in ${frame.body} of ${functionKey(frame.function)}`;
+    const present = thread.length === 1;
+    const judged = threadsPrediction(clause, `patch_state of thread ${task.tid}`, thread, text, () => [initial]);
+    predictions.push(present ? judged : { ...judged, seen: 'the thread is gone', holds: false });
+  }
+  if (settled && held.length > 0 && !kernelWaits) {
+    const waiting = threads.filter((t) => t.patchState === initial).map((t) => t.tid);
+    predictions.push(
+      prediction(
+        'TRN-5',
+        `who reads ${initial}`,
+        waiting.join(', ') || 'nobody',
+        `exactly ${heldText}`,
+        waiting.length === heldTids.size && waiting.every((tid) => heldTids.has(tid)),
+      ),
+    );
+  }
+  return predictions;
+}

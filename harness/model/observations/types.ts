@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
+import type { FunctionName } from '../description.js';
+import type { Body, Facts, State } from '../state.js';
+
+/** One thread's line in a sweep. */
+export interface SeenThread {
+  readonly tid: number;
+  readonly comm: string;
+  /** A kernel thread. */
+  readonly kernel?: boolean;
+  /** -1, 0, 1; null when the thread went away while it was read. */
+  readonly patchState: number | null;
+}
+
+/** One entry below /sys/kernel/livepatch/<patch>. */
+export interface SeenEntry {
+  /** Relative to the patch's directory. */
+  readonly path: string;
+  readonly type: 'file' | 'directory';
+  /** Permission bits, as a number. */
+  readonly mode: number;
+  /** Content without its newline, where the file can be read. */
+  readonly value: string | null;
+}
+
+/** Something that was looked at, and what was seen. */
+export type Observation =
+  | {
+      readonly kind: 'threads';
+      readonly threads: readonly SeenThread[];
+      /** The harness had waited for every thread that nothing holds. */
+      readonly settled: boolean;
+    }
+  | { readonly kind: 'sysfs'; readonly patch: string; readonly entries: readonly SeenEntry[] | null }
+  | { readonly kind: 'call'; readonly function: FunctionName; readonly caller: number; readonly body: Body }
+  | { readonly kind: 'references'; readonly module: string; readonly count: number }
+  /** `ended` false: a wait far longer than every retry interval saw `transition` at 1 throughout. */
+  | {
+      readonly kind: 'transition-end';
+      readonly patch: string;
+      readonly ended: boolean;
+      /** Kernel log lines since the operation that began the transition, where they were read. */
+      readonly log?: readonly string[];
+    }
+  | { readonly kind: 'left-sysfs'; readonly patch: string; readonly left: boolean }
+  | {
+      readonly kind: 'resolved-symbols';
+      readonly patch: string;
+      /** Addresses of `.klp.sym.*` in the module's part of kallsyms beside the true ones; null: not there. */
+      readonly symbols: readonly { readonly name: string; readonly address: string | null; readonly truth: string }[];
+    }
+  | { readonly kind: 'ftrace'; readonly function: FunctionName; readonly users: number; readonly flags: string }
+  /** Whether the target's probe ran in one call of its function. */
+  | { readonly kind: 'probe-hit'; readonly function: FunctionName; readonly hit: boolean }
+  /** Whether the tracer that is set recorded one call of the function. */
+  | { readonly kind: 'traced'; readonly function: FunctionName; readonly seen: boolean }
+  /** Letters of the module's own taint file, and bit 15 of the kernel's mask. */
+  | { readonly kind: 'taint'; readonly module: string; readonly letters: string; readonly kernel: boolean }
+  /** Names in /sys/kernel/livepatch. */
+  | { readonly kind: 'patches'; readonly names: readonly string[] }
+  /** Whether a call of klp_unregister_patch() in another task is still under way. */
+  | { readonly kind: 'unregister-waits'; readonly patch: string; readonly waits: boolean };
+
+/** One thing a rule expects of one observation from one state. */
+export interface Prediction {
+  readonly clause: ClauseId;
+  readonly what: string;
+  readonly seen: string;
+  readonly allowed: string;
+  readonly holds: boolean;
+  /** What the documents demand where they forbid what mainline does. */
+  readonly documented?: { readonly allowed: string; readonly holds: boolean };
+}
+
+/** What the rules of one kind of observation expect, if the kernel is in `state`. */
+export type Rule<K extends Observation['kind']> = (
+  state: State,
+  seen: Extract<Observation, { kind: K }>,
+  facts: Facts,
+) => readonly Prediction[];
+
+export function prediction(clause: ClauseId, what: string, seen: string, allowed: string, holds: boolean): Prediction {
+  return { clause, what, seen, allowed, holds };
+}
+
+export function equal(clause: ClauseId, what: string, seen: string | number, allowed: string | number): Prediction {
+  return prediction(clause, what, String(seen), String(allowed), seen === allowed);
+}
+

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+import { type Entry, type LivepatchDescription, entriesOf, functionKey } from '../description.js';
+import { complete, pinsItsModule } from '../progress.js';
+import {
+  type Facts,
+  type Patch,
+  type PatchState,
+  type State,
+  type Transition,
+  findPatch,
+  refer,
+  replacePatch,
+  stackOf,
+  symbolKind,
+} from '../state.js';
+import type { ClauseId } from '../catalogue/types.js';
+import { isThere } from './register.js';
+import { type LogLine, type Rule, lines, literally } from './types.js';
+
+/** A registered patch that is to be enabled or disabled. */
+export interface Switching {
+  readonly state: State;
+  readonly patch: Patch;
+  readonly facts: Facts;
+  /** `load`: from the init of its module, which then ends. */
+  readonly via: 'load' | 'api' | 'write';
+}
+
+// ---- enable ----------------------------------------------------------------------------------------------------
+
+/** klp_enable_patch() of a registered patch, and what 5.1 and later do once they have taken one. */
+export const enableRules: readonly Rule<Switching>[] = [
+  {
+    clause: 'ENA-8',
+    because: 'the patch is in transition itself',
+    when: ({ state, patch }) => state.transition?.patch === patch.description.name,
+    errno: 'EBUSY',
+  },
+  {
+    clause: 'ENA-7',
+    because: 'another patch is in transition',
+    when: ({ state }) => state.transition !== null,
+    errno: 'EBUSY',
+  },
+  {
+    clause: 'ENA-8',
+    because: 'the patch is enabled',
+    when: ({ patch }) => patch.enabled,
+    errno: 'EINVAL',
+    log: () => lines('ENA-8', 'WARNING: .*kernel/livepatch/core\\.c'),
+  },
+  {
+    clause: 'ENA-6',
+    because: 'an older patch is disabled, and patches are enabled in the order of their registration',
+    when: (c) => c.via === 'load' && olderDisabled(c),
+    errno: 'EBUSY',
+  },
+  {
+    clause: 'ENA-5',
+    because: 'only the first disabled patch may be enabled',
+    when: olderDisabled,
+    errno: 'EBUSY',
+    documented: { because: 'patches may be enabled in another order than registered', errno: 'OK', next: enabled },
+  },
+  {
+    clause: 'FTR-1',
+    because: 'ftrace cannot attach to a function that is not traced',
+    when: (c) => obstacle(c)?.why === 'untraced',
+    errno: 'EINVAL',
+    log: refused,
+    next: cancelled,
+  },
+  {
+    clause: 'REG-16',
+    because: 'ftrace cannot attach to data',
+    when: (c) => obstacle(c)?.why === 'data',
+    errno: 'EINVAL',
+    log: refused,
+    next: cancelled,
+  },
+  {
+    clause: 'FTR-5',
+    because: 'ftrace is switched off, and livepatch asks for an operation that must not be',
+    when: (c) => obstacle(c)?.why === 'switched off',
+    errno: 'EBUSY',
+    log: refused,
+    next: cancelled,
+  },
+  {
+    clause: 'FTR-2',
+    because: 'a kretprobe has the function, and the first user of its redirection wins',
+    when: (c) => obstacle(c)?.why === 'return probe',
+    errno: 'EBUSY',
+    log: refused,
+    next: cancelled,
+  },
+  {
+    clause: 'FTR-3',
+    because: 'a kprobe has the function, and the first user of its redirection wins',
+    when: (c) => obstacle(c)?.why === 'entry probe',
+    errno: 'EBUSY',
+    log: refused,
+    next: cancelled,
+  },
+  {
+    clause: 'FTR-5',
+    because: 'ftrace is switched off: the patch is enabled and changes nothing',
+    when: ({ state }) => !state.ftraceOn,
+    errno: 'OK',
+    log: enablingLines,
+    next: enabled,
+  },
+  {
+    clause: 'ENA-13',
+    because: 'a disabled patch is enabled again',
+    when: ({ via }) => via === 'write',
+    errno: 'OK',
+    log: enablingLines,
+    next: enabled,
+  },
+  {
+    clause: 'ENA-4',
+    because: 'the patch is enabled and in transition',
+    when: () => true,
+    errno: 'OK',
+    log: enablingLines,
+    next: enabled,
+  },
+];
+
+function olderDisabled({ state, patch, facts }: Switching): boolean {
+  if (!facts.capabilities.has('registration')) return false;
+  const listed = state.patches.filter((p) => p.presence === 'listed');
+  return listed.slice(0, listed.findIndex((p) => p.description.name === patch.description.name)).some((p) => !p.enabled);
+}
+
+function enablingLines({ patch }: Switching): readonly LogLine[] {
+  const name = literally(patch.description.name);
+  return lines('ENA-4', `livepatch: enabling patch '${name}'`, `livepatch: '${name}': (starting )?patching`);
+}
+
+function enabled({ state, patch, facts }: Switching): State {
+  const place = 1 + Math.max(0, ...state.patches.map((p) => p.stacked ?? 0));
+  const stacked = replacePatch(state, { ...patch, enabled: true, stacked: place });
+  return start(refer(stacked, patch.description.name, 1), patch, 1, facts);
+}
+
+/** What keeps ftrace from redirecting a function, of the first function that it refuses. */
+interface Obstacle {
+  readonly name: string;
+  readonly why: 'untraced' | 'data' | 'switched off' | 'return probe' | 'entry probe';
+}
+
+function obstacle({ state, patch, facts }: Switching): Obstacle | undefined {
+  return ftraceObstacle(
+    entriesOf(patch.description).filter((e) => isThere(state, e.object)),
+    state,
+    facts,
+  );
+}
+
+/** Whether ftrace would refuse one of these functions (klp_patch_func): only the first patch of a function asks it. */
+export function ftraceObstacle(entries: readonly Entry[], state: State, facts: Facts): Obstacle | undefined {
+  for (const { function: f } of entries) {
+    if (!f || stackOf(state, f).length > 0) continue;
+    const kind = symbolKind(f);
+    if (kind !== 'function') return { name: f.name, why: kind };
+    if (!state.ftraceOn && facts.capabilities.has('permanent-ftrace')) return { name: f.name, why: 'switched off' };
+    const probe = state.probes.find((p) => functionKey(p.function) === functionKey(f) && excludesPatch(p, facts));
+    if (probe) return { name: f.name, why: probe.place === 'return' ? 'return probe' : 'entry probe' };
+  }
+  return undefined;
+}
+
+/**
+ * Whether a probe and a patch cannot have one function together: both would set the instruction pointer from ftrace's
+ * handler (FTRACE_OPS_FL_IPMODIFY). Since 5.4 only those with a post_handler do, which no
+ * kretprobe has.
+ */
+export function excludesPatch(
+  { place, postHandler }: { readonly place: string; readonly postHandler: boolean },
+  { capabilities }: Facts,
+): boolean {
+  if (place === 'inside' || !capabilities.has('kprobes-on-ftrace')) return false;
+  return !capabilities.has('kprobes-share-ftrace') || (place === 'entry' && postHandler);
+}
+
+/** What the kernel says of an enable that ftrace refuses. */
+function refused(c: Switching): readonly LogLine[] {
+  const { name, why } = obstacle(c) ?? { name: '', why: 'data' };
+  const patch = literally(c.patch.description.name);
+  return [
+    ...obstacleLines(name, why, c.facts),
+    ...(c.facts.capabilities.has('registration') ? [] : lines('ENA-10', 'livepatch: failed to patch object ')),
+    ...lines('ENA-10', `livepatch: failed to enable patch '${patch}'`),
+  ];
+}
+
+/** The line that names the function that ftrace refuses. */
+export function obstacleLines(name: string, why: Obstacle['why'], { capabilities }: Facts): readonly LogLine[] {
+  const f = literally(name);
+  const byKind: Readonly<Record<Obstacle['why'], readonly [ClauseId, string]>> = {
+    untraced: ['FTR-1', noSite(f, capabilities.has('ftrace-finds-sites'))],
+    data: ['REG-16', noSite(f, capabilities.has('ftrace-finds-sites'))],
+    'switched off': ['FTR-5', `failed to register ftrace handler for function '${f}' \\(-16\\)`],
+    'return probe': ['FTR-2', `failed to register ftrace handler for function '${f}' \\(-16\\)`],
+    'entry probe': ['FTR-3', `failed to register ftrace handler for function '${f}' \\(-16\\)`],
+  };
+  const [clause, text] = byKind[why];
+  return lines(clause, `livepatch: ${text}`);
+}
+
+function noSite(f: string, finds: boolean): string {
+  return finds ? `failed to find location for function '${f}'` : `failed to set ftrace filter for function '${f}' \\(-22\\)`;
+}
+
+/** A failed enable: as before, but for the reference that an immediate patch never gives back. */
+function cancelled({ state, patch }: Switching): State {
+  return pinsItsModule(patch.description) ? refer(state, patch.description.name, 1) : state;
+}
+
+// ---- disable ---------------------------------------------------------------------------------------------------
+
+/** klp_disable_patch() of an enabled patch. */
+export const disableRules: readonly Rule<Switching>[] = [
+  {
+    clause: 'ENA-7',
+    because: 'another patch is in transition',
+    when: ({ state }) => state.transition !== null,
+    errno: 'EBUSY',
+  },
+  {
+    clause: 'DIS-2',
+    because: 'a newer patch is enabled, and patches are disabled in reverse order',
+    when: newerEnabled,
+    errno: 'EBUSY',
+  },
+  {
+    clause: 'DIS-4',
+    because: 'the patch is disabled; calls fall back to what lies below',
+    when: () => true,
+    errno: 'OK',
+    log: ({ patch }) => lines('DIS-4', `livepatch: '${literally(patch.description.name)}': (starting )?unpatching`),
+    next: ({ state, patch, facts }) => start(replacePatch(state, { ...patch, enabled: false }), patch, 0, facts),
+  },
+];
+
+function newerEnabled({ state, patch, facts }: Switching): boolean {
+  if (!facts.capabilities.has('registration')) return false;
+  return state.patches.slice(1 + state.patches.findIndex((p) => p.description.name === patch.description.name)).some((p) => p.enabled);
+}
+
+// ---- transitions -----------------------------------------------------------------------------------------------
+
+/** A transition begins; one of an immediate patch is over in the same moment. */
+function start(state: State, { description }: Patch, target: PatchState, facts: Facts): State {
+  const transition: Transition = { patch: description.name, target, phase: 'running', arrived: [] };
+  const started = { ...state, transition };
+  return description.immediate === true ? complete(started, transition, facts) : started;
+}
+
+/** klp_reverse_transition: `enabled` and target flip at once; who had arrived must travel back (transition.c). */
+export function reversed(state: State, facts: Facts): State {
+  const { transition } = state;
+  const patch = transition ? findPatch(state, transition.patch) : undefined;
+  if (!transition || !patch) return state;
+  const turned = replacePatch(state, { ...patch, enabled: !patch.enabled });
+  return start(turned, patch, transition.target === 1 ? 0 : 1, facts);
+}
+
+/** What the kernel says when a transition turns. */
+export function reversalLines(state: State, patch: LivepatchDescription): readonly LogLine[] {
+  const to = state.transition?.target === 1 ? 'unpatching' : 'patching';
+  return lines('TRN-6', `livepatch: '${literally(patch.name)}': (starting )?${to}`);
+}
+

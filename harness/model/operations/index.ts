@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+import type { Facts, State } from '../state.js';
+import { api } from './api.js';
+import { writeEnabled } from './enabled.js';
+import { load } from './load.js';
+import { hold, park, release } from './tasks.js';
+import { probe, switchFtrace, trace, unprobe, untrace } from './tracing.js';
+import type { Operation, Outcome } from './types.js';
+import { unload } from './unload.js';
+
+export { apiCalls } from './types.js';
+export type { ApiCall, Errno, LogLine, Operation, Outcome, WhichPatch } from './types.js';
+
+/**
+ * The ways an operation may end from one state.
+ * @returns outcomes; mainline code of the facts' generation does one of them. None when the model does not say: the
+ *   operation is not possible there, or what follows would be undefined.
+ */
+export function step(state: State, op: Operation, facts: Facts): readonly Outcome[] {
+  // klp_complete_transition() runs under klp_mutex: an operation that takes it comes before or after, never between.
+  if (state.transition?.phase === 'finishing' && takesMutex(op)) return [];
+  switch (op.kind) {
+    case 'load':
+      return load(state, op, facts);
+    case 'unload':
+      return unload(state, op, facts);
+    case 'write-enabled':
+      return writeEnabled(state, op, facts);
+    case 'api':
+      return api(state, op, facts);
+    case 'hold':
+    case 'let-go':
+      return hold(state, op);
+    case 'probe':
+      return probe(state, op, facts);
+    case 'unprobe':
+      return unprobe(state, op);
+    case 'switch-ftrace':
+      return switchFtrace(state, op, facts);
+    case 'trace':
+      return trace(state, op);
+    case 'untrace':
+      return untrace(state);
+    case 'park':
+      return park(state, op);
+    case 'release':
+      return release(state, op);
+  }
+}
+
+function takesMutex(op: Operation): boolean {
+  return ['load', 'write-enabled', 'api'].includes(op.kind);
+}

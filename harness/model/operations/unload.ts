@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
+import { type Facts, type State, findPatch, isLoaded, references } from '../state.js';
+import { goingLines, withoutTarget } from './load.js';
+import { type Context, type OperationOf, type Outcome, type Rule, decide } from './types.js';
+
+type Unload = Context<OperationOf<'unload'>>;
+
+const rules: readonly Rule<Unload>[] = [
+  {
+    clause: 'ENA-9',
+    because: 'the module is referenced by its own enabled patch',
+    when: (c) => references(c.state, c.op.module) > 0 && pinning(c) === undefined,
+    errno: 'EAGAIN',
+  },
+  {
+    clause: 'IMM-5',
+    because: 'a function of its patch was immediate, and nobody knows whether a task still runs in it',
+    when: (c) => pinning(c) === 'function',
+    errno: 'EAGAIN',
+  },
+  {
+    clause: 'IMM-2',
+    because: 'its patch was immediate, and nobody knows whether a task still runs in it',
+    when: (c) => pinning(c) === 'patch',
+    errno: 'EAGAIN',
+  },
+  {
+    clause: 'MOD-4',
+    because: 'patches on the module are reverted while it goes',
+    when: ({ state, op, facts }) => {
+      const { log, unlogged } = goingLines(state, op.module, facts);
+      return isLoaded(state, op.module) && log.length + unlogged.length > 0;
+    },
+    errno: 'OK',
+    log: ({ state, op, facts }) => goingLines(state, op.module, facts).log,
+    unlogged: ({ state, op, facts }) => goingLines(state, op.module, facts).unlogged,
+    next: ({ state, op, facts }) => withoutTarget(state, op.module, facts),
+  },
+  {
+    clause: 'UNR-5',
+    because: 'nothing makes sure that a patch is unregistered before its module goes',
+    when: ({ state, op }) => isDriven(state, op.module) && findPatch(state, op.module) !== undefined,
+    errno: 'OK',
+    // The list keeps what lay in the module: what follows can't be predicted, and nothing should be tried.
+    next: withoutPatchModule,
+  },
+  {
+    clause: 'DIS-6',
+    because: 'nothing refers to the module any more',
+    when: ({ state, op }) => state.modules.some((m) => m.name === op.module && m.kind === 'livepatch'),
+    errno: 'OK',
+    next: withoutPatchModule,
+  },
+  {
+    clause: null,
+    because: 'a module that no patch names just goes',
+    when: ({ state, op }) => state.modules.some((m) => m.name === op.module),
+    errno: 'OK',
+    next: ({ state, op, facts }) => withoutTarget(state, op.module, facts),
+  },
+  { clause: null, because: 'no such module', when: () => true, errno: 'ENOENT' },
+];
+
+/** What keeps the reference of a module whose patch is not on the stack any more. */
+function pinning({ state, op }: Unload): 'patch' | 'function' | undefined {
+  if (references(state, op.module) === 0) return undefined;
+  const patch = findPatch(state, op.module);
+  const module = state.modules.find((m) => m.name === op.module);
+  if (module?.kind !== 'livepatch' || (patch && (patch.stacked !== null || patch.presence === 'leaving'))) return undefined;
+  if (state.transition?.patch === op.module) return undefined;
+  return module.immediate ? 'patch' : 'function';
+}
+
+/** The clause of references that outlive the disable of an immediate patch. */
+export function pinnedBy(state: State, module: string): ClauseId | undefined {
+  const op = { kind: 'unload', module } as const;
+  const why = pinning({ state, op, facts: { capabilities: new Set(), vmlinuxSymbols: () => 0 } });
+  return why && { patch: 'IMM-2', function: 'IMM-5' }[why];
+}
+
+function isDriven(state: State, module: string): boolean {
+  return state.modules.some((m) => m.kind === 'livepatch' && m.name === module && m.driven === true);
+}
+
+function withoutPatchModule({ state, op }: Unload): State {
+  return {
+    ...state,
+    modules: state.modules.filter((m) => m.name !== op.module),
+    patches: state.patches.filter((p) => p.description.name !== op.module),
+    references: Object.fromEntries(Object.entries(state.references).filter(([name]) => name !== op.module)),
+    initialised: state.initialised.filter((name) => name !== op.module),
+    relocated: state.relocated.filter((key) => !key.startsWith(`${op.module} `)),
+  };
+}
+
+/** The ways an rmmod may end. */
+export function unload(state: State, op: OperationOf<'unload'>, facts: Facts): readonly Outcome[] {
+  return decide(rules, { state, op, facts });
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+import { type LivepatchDescription, entriesOf } from './description.js';
+import { type Facts, type State, type Transition, isHeld, patchInTransition, refer } from './state.js';
+
+/*
+ * What the kernel does by itself: transitions that nothing holds come to their end, directories go away.
+ */
+
+/**
+ * States the kernel may reach by itself from here, this one first and the one where all has come to rest last: a
+ * transition ends, a directory goes away, in either order.
+ */
+export function closure(state: State, facts: Facts): readonly State[] {
+  const reached = [state];
+  const known = new Set([JSON.stringify(state)]);
+  for (const from of reached) {
+    for (const next of successors(from, facts)) {
+      const key = JSON.stringify(next);
+      if (!known.has(key)) reached.push(next);
+      known.add(key);
+    }
+  }
+  return reached;
+}
+
+function successors(state: State, facts: Facts): readonly State[] {
+  const next: State[] = [];
+  const { transition } = state;
+  if (transition?.phase === 'finishing') next.push(complete(state, transition, facts));
+  if (transition?.phase === 'running' && !isHeld(state, facts)) {
+    next.push({ ...state, transition: { ...transition, phase: 'finishing' } });
+  }
+  const leaving = state.patches.find((p) => p.presence === 'leaving');
+  if (leaving) {
+    // The directory first, then the reference; both are seen as one step (klp_free_patch_finish, 5.1 and later).
+    const without = { ...state, patches: state.patches.filter((p) => p !== leaving) };
+    next.push(refer(without, leaving.description.name, -1));
+  }
+  return next;
+}
+
+/**
+ * The end of a transition, or of an immediate patch's enable or disable (klp_complete_transition).
+ */
+export function complete(state: State, { target }: Transition, facts: Facts): State {
+  const patch = patchInTransition(state);
+  const rest = { ...state, transition: null };
+  if (!patch || target === 1) return rest;
+  const { description, presence } = patch;
+  if (!facts.capabilities.has('registration')) {
+    return { ...rest, patches: state.patches.map((p) => (p === patch ? { ...p, stacked: null, presence: 'leaving' } : p)) };
+  }
+  const patches =
+    presence === 'unlisted'
+      ? state.patches.filter((p) => p !== patch)
+      : state.patches.map((p) => (p === patch ? { ...p, stacked: null } : p));
+  const unstacked = { ...rest, patches };
+  return pinsItsModule(description) ? unstacked : refer(unstacked, description.name, -1);
+}
+
+/** Nobody can know whether a task still runs in an immediate replacement: its module stays for good (livepatch.txt 223). */
+export function pinsItsModule(patch: LivepatchDescription): boolean {
+  return patch.immediate === true || entriesOf(patch).some((e) => e.entry.immediate === true);
+}
