@@ -7,11 +7,14 @@
 export {
   scenario,
   type ClauseUse,
+  type DrivenApi,
   type Observe,
   type ParkOptions,
+  type ProbeOptions,
   type Scenario,
   type ScenarioContext,
   type Sleeper,
+  type Unregistering,
 } from './runner/scenario.js';
 export {
   gateOf,
@@ -30,6 +33,7 @@ export {
   type UsedSymbol,
 } from './model/description.js';
 export { capabilityTexts, type Capability } from './model/capabilities.js';
+export type { ProbePlace, Tracer, WhichPatch } from './model/operations/index.js';
 export type { ReferenceModel } from './model/reference.js';
 export { segments } from './guest/guest.js';
 export type { Change, Guest, Recording, Segment, Source, Timeline, TimelineSpec, Track, Value } from './guest/guest.js';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { InfrastructureError } from '../errors.js';
 import { ProtocolError } from './errors.js';
-import { type Guest, must } from './guest.js';
+import type { Guest } from './guest.js';
+import { tracefs } from './tracefs.js';
 
 /*
  * Two tables of a running kernel: its symbols, and the functions that ftrace redirects.
@@ -65,15 +66,10 @@ export function parseEnabledFunctions(text: string): readonly EnabledFunction[] 
 
 /** Functions that ftrace redirects. Tracefs must be mounted, at /sys/kernel/tracing or below debugfs. */
 export async function readEnabledFunctions(guest: Guest): Promise<readonly EnabledFunction[]> {
-  const folders = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
-  for (const folder of folders) {
-    const outcome = await guest.readText(`${folder}/enabled_functions`);
-    if (outcome.ok) return parseEnabledFunctions(outcome.value);
-    if (outcome.name !== 'ENOENT') must(outcome, `reading ${folder}/enabled_functions`);
-  }
-  throw new InfrastructureError(`no enabled_functions in ${folders.join(' or ')}`, {
-    hint: 'is tracefs mounted in the guest, and has its kernel CONFIG_DYNAMIC_FTRACE?',
-  });
+  const file = `${await tracefs(guest)}/enabled_functions`;
+  const outcome = await guest.readText(file);
+  if (outcome.ok) return parseEnabledFunctions(outcome.value);
+  throw new InfrastructureError(`reading ${file}: ${outcome.name}`, { hint: 'has the kernel CONFIG_DYNAMIC_FTRACE?' });
 }
 
 function lines(text: string): readonly string[] {

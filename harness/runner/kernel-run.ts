@@ -28,7 +28,9 @@ import { type KernelFacts, type StaticFacts, kernelFacts, staticFacts } from './
 import { KernelResults, type ScenarioResult } from './results.js';
 import type { PastKernel } from './resume.js';
 import { type Scenario, clausesOn } from './scenario.js';
-import { type Emit, Session, moduleDirectory } from './session.js';
+import { Session } from './session.js';
+import { moduleDirectory } from './session-operations.js';
+import type { Emit } from './session-record.js';
 
 /** How one kernel's part of a run is to be done. */
 export interface KernelRunOptions {

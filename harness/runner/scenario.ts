@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import type { Guest } from '../guest/guest.js';
 import type { Capability } from '../model/capabilities.js';
-import type { FunctionName, LivepatchDescription, ModuleDescription } from '../model/description.js';
+import type { FunctionName, LivepatchDescription, ModuleDescription, TargetDescription } from '../model/description.js';
+import type { ProbePlace, Tracer, WhichPatch } from '../model/operations/index.js';
 import type { ReferenceModel } from '../model/reference.js';
 
 /** A clause that a scenario tests; with `needs`, only on kernels that have that capability. */
@@ -35,6 +36,11 @@ export interface Sleeper {
   release(): Promise<void>;
   /** Records once more that it sleeps where it did, with its stack and the state of the transition. */
   witness(): Promise<void>;
+  /**
+   * Which body a call reaches that the task itself makes, from where it sleeps; it goes back to sleep.
+   * @param f alpha, beta or quiet of a target module that is loaded
+   */
+  call(f: FunctionName): Promise<void>;
 }
 
 export interface ParkOptions {
@@ -42,6 +48,40 @@ export interface ParkOptions {
   readonly sleep?: 'uninterruptible' | 'interruptible';
   /** Frames between the function and the sleep; none when left out. */
   readonly depth?: number;
+}
+
+export interface ProbeOptions {
+  /** `entry`: the first instruction. `inside`: behind ftrace's site. `return`: a kretprobe. */
+  readonly place: ProbePlace;
+  /** Whether the kprobe has a post_handler; not when left out. */
+  readonly postHandler?: boolean;
+}
+
+/** A call of klp_unregister_patch() that a task of its own makes. */
+export interface Unregistering {
+  /** The task. */
+  readonly tid: number;
+  /** Whether the call waits; looks once it sleeps in there for good, or has returned. */
+  waits(): Promise<void>;
+  /** Waits for its return: only now it counts as an operation, and what it returned is judged. */
+  end(): Promise<void>;
+}
+
+/**
+ * The livepatch API, called by modules that are described as `driven`; each call is an operation. `which`, `first` when left
+ * out: with the module's patch, with its second one, which has no objects, or with NULL.
+ */
+export interface DrivenApi {
+  register(patch: LivepatchDescription, which?: WhichPatch): Promise<void>;
+  enable(patch: LivepatchDescription, which?: WhichPatch): Promise<void>;
+  disable(patch: LivepatchDescription, which?: WhichPatch): Promise<void>;
+  unregister(patch: LivepatchDescription, which?: WhichPatch): Promise<void>;
+  /** Begins to unregister without waiting for the end. */
+  beginUnregister(patch: LivepatchDescription): Promise<Unregistering>;
+  /** Takes a reference of the patch's kobject, as somebody does who has one of its files open. */
+  hold(patch: LivepatchDescription): Promise<void>;
+  /** Gives that reference back. */
+  letGo(patch: LivepatchDescription): Promise<void>;
 }
 
 /** Looks at the kernel; each look is judged by the model. */
@@ -52,18 +92,26 @@ export interface Observe {
   settledThreads(): Promise<void>;
   /** The patch's tree in /sys/kernel/livepatch: names, modes, values. */
   sysfs(patch: LivepatchDescription): Promise<void>;
-  /** Which body a call reaches. */
+  /** Names of all patches in /sys/kernel/livepatch. */
+  patches(): Promise<void>;
+  /** Which body a call reaches: of any function of a target module, or of vmlinux's cmdline_proc_show. */
   call(f: FunctionName): Promise<void>;
   /** The module's reference count, once it has come to rest. */
   references(module: ModuleDescription): Promise<void>;
+  /** The module's taint letters, and whether the kernel is tainted by a livepatch. */
+  taint(module: ModuleDescription): Promise<void>;
   /** Whether the transition ends; where the model says that it is held, that it does not for several retry intervals. */
   transitionEnd(patch: LivepatchDescription): Promise<void>;
   /** Whether the patch's directory goes away after its disable. */
   departure(patch: LivepatchDescription): Promise<void>;
-  /** The addresses that `.klp.sym` symbols of the patch were resolved to. */
+  /** The addresses that `.klp.sym` symbols were resolved to, of a patch that replaces vmlinux's cmdline_proc_show. */
   resolvedSymbols(patch: LivepatchDescription): Promise<void>;
-  /** The function's line in ftrace's enabled_functions. */
+  /** The function's line in ftrace's enabled_functions: how many users, and which flags. */
   ftrace(f: FunctionName): Promise<void>;
+  /** Whether the probe runs in one call of the function; the call is judged as well. */
+  probeHit(f: FunctionName): Promise<void>;
+  /** Whether the tracer that is set records one call of the function; the call is judged as well. */
+  traced(f: FunctionName): Promise<void>;
 }
 
 /** What a scenario has in its hands. */
@@ -80,8 +128,20 @@ export interface ScenarioContext {
   readonly write: (patch: LivepatchDescription, text: string) => Promise<void>;
   readonly enable: (patch: LivepatchDescription) => Promise<void>;
   readonly disable: (patch: LivepatchDescription) => Promise<void>;
+  /** The livepatch API itself. */
+  readonly api: DrivenApi;
   /** A task enters a target module's function and sleeps inside; its stack is the witness. */
   readonly park: (f: FunctionName, options?: ParkOptions) => Promise<Sleeper>;
+  /** Sets a kprobe in alpha or beta of a target module, one a module. */
+  readonly probe: (f: FunctionName, options: ProbeOptions) => Promise<void>;
+  /** Takes away the probe of a target module. */
+  readonly unprobe: (target: TargetDescription) => Promise<void>;
+  /** Writes the sysctl kernel.ftrace_enabled. */
+  readonly ftraceEnabled: (on: boolean) => Promise<void>;
+  /** Sets one of ftrace's tracers to a function whose name no other has. */
+  readonly trace: (tracer: Tracer, f: FunctionName) => Promise<void>;
+  /** Sets no tracer. */
+  readonly untrace: () => Promise<void>;
   readonly observe: Observe;
 }
 

@@ -9,6 +9,7 @@ import type { Operation, Outcome } from './types.js';
 import { unload } from './unload.js';
 
 export { apiCalls } from './types.js';
+export type { ProbePlace, Tracer } from '../state.js';
 export type { ApiCall, Errno, LogLine, Operation, Outcome, WhichPatch } from './types.js';
 
 /**

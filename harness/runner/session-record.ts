@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+import type { EventType, Payload } from '../events/schema.js';
+import type { Guest, Outcome, Span } from '../guest/guest.js';
+import type { Observation } from '../model/observations/index.js';
+import type { Operation } from '../model/operations/index.js';
+import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
+import { Activity } from './activity.js';
+
+/** How the lines begin that we write into the guest's kernel log. */
+const logMark = 'klp-harness: ';
+
+/** What the session reports; the runner adds kernel and scenario. */
+export type Emit = <T extends SessionEvent>(type: T, payload: Omit<Payload<T>, 'kernel' | 'scenario'>) => void;
+export type SessionEvent = Extract<EventType, 'operation' | 'observation' | 'witness' | 'judgement'>;
+
+/** How an operation ended: `OK`, the errno's name, or in words that it did not. */
+export type Ending = Pick<Outcome<unknown>, 'name' | 'span'>;
+
+/**
+ * What is done in a session goes through here: operations to kernel and model alike, observations to the model, and all of
+ * it into the journal.
+ */
+export class SessionRecord {
+  /** What was done and when, for failures that come out of the blue. */
+  readonly activity = new Activity();
+  readonly judgements: Judgement[] = [];
+  #astray = false;
+
+  /** @param slowdown what host time limits are multiplied by */
+  constructor(
+    readonly guest: Guest,
+    readonly model: ReferenceModel,
+    readonly slowdown: number,
+    private readonly emit: Emit,
+  ) {}
+
+  get doing(): string {
+    return this.activity.current.what;
+  }
+
+  set doing(what: string) {
+    this.activity.step(what);
+  }
+
+  /** Whether the kernel has left the model's path; long waits teach nothing more then. */
+  get astray(): boolean {
+    return this.#astray;
+  }
+
+  /**
+   * Carries an operation out and has the model judge how it ended, by errno and kernel log.
+   * @throws SituationError, ModelViolation as `ReferenceModel.operate` does
+   */
+  async operate(op: Operation, what: string, perform: () => Promise<Ending>): Promise<void> {
+    this.doing = what;
+    const from = await this.guest.logEnd();
+    const { name, span } = await perform();
+    // A mark for whoever reads the log; and the kernel's own last line, if it lacks its newline, ends only with the next
+    // record (kernel/printk): REG-6's does.
+    await this.guest.write('/dev/kmsg', `<7>${logMark}${what}: ${name}\n`);
+    const log = (await this.guest.log(from)).records.map((r) => r.text).filter((text) => !text.startsWith(logMark));
+    this.emit('operation', { what, result: name, span: spanText(span) });
+    try {
+      this.judge(this.model.operate(op, what, { errno: name, log }));
+    } catch (error) {
+      if (error instanceof ModelViolation) this.judge(error.judgements);
+      throw error;
+    }
+  }
+
+  /** Has the model judge something that was seen. */
+  observe(what: string, seen: string, span: Span | undefined, observation: Observation): void {
+    this.emit('observation', { what, seen, ...(span === undefined ? {} : { span: spanText(span) }) });
+    this.judge(this.model.observe(observation));
+  }
+
+  /** Proof that a situation was there. */
+  witness(situation: string, proof: readonly string[], span: Span): void {
+    this.emit('witness', { situation, proof: [...proof], span: spanText(span) });
+  }
+
+  /**
+   * Makes sure that a file is there before it is written to, so that its absence is not taken for the kernel's answer.
+   * @param otherwise completes "there is no <path>: "
+   * @throws SituationError
+   */
+  async require(path: string, otherwise: string): Promise<void> {
+    const outcome = await this.guest.tree(path, 0);
+    if (!outcome.ok) throw new SituationError(`there is no ${path} (${outcome.name}): ${otherwise}`);
+  }
+
+  private judge(judgements: readonly Judgement[]): void {
+    for (const judgement of judgements) {
+      this.judgements.push(judgement);
+      this.emit('judgement', judgement);
+      if (!judgement.mainline.does) this.#astray = true;
+    }
+  }
+}
+
+function spanText({ begin, end }: Span): { begin: string; end: string } {
+  return { begin: String(begin), end: String(end) };
+}
