@@ -14,11 +14,12 @@ import {
   writeObject,
 } from '../elf/index.js';
 import { InfrastructureError, messageOf } from '../errors.js';
-import { type ModuleDescription, type UsedSymbol, vmlinux } from '../model/description.js';
-import { packagePath } from '../package-root.js';
+import { type LivepatchDescription, type ModuleDescription, type UsedSymbol, vmlinux } from '../model/description.js';
 import { type ModuleSource, ModuleBuildError, kbuild } from './kbuild.js';
 import { type SigningKey, signModule } from './sign.js';
 import { type Dialect, livepatchSource } from './source.js';
+import { finishTarget, targetSource } from './target.js';
+import { withTemplates } from './template.js';
 
 /** What building needs to know of a kernel beside its build directory. */
 export interface BuildFacts {
@@ -96,11 +97,8 @@ export function moduleKey(description: ModuleDescription): string {
 }
 
 async function sourceOf(description: ModuleDescription, dialect: Dialect): Promise<string> {
-  if (description.kind === 'livepatch') return livepatchSource(description, dialect);
   if (description.kind === 'plain') return description.source;
-  const template = await readFile(packagePath('harness/modules/c/target.c'), 'utf8');
-  const [licence = '', ...rest] = template.split('\n');
-  return [licence, `#define TARGET ${description.name}`, ...rest].join('\n');
+  return withTemplates(description.kind === 'livepatch' ? livepatchSource(description, dialect) : await targetSource(description));
 }
 
 interface Compilation extends ModuleSource {
@@ -142,42 +140,21 @@ async function finish(facts: BuildFacts, description: ModuleDescription, file: s
 
 /** Conversion, faults and the checks that need the linked module. */
 async function finishUnsigned(facts: BuildFacts, description: ModuleDescription, file: string, key: string): Promise<string> {
+  if (description.kind === 'plain' || (description.kind === 'livepatch' && facts.dialect === 'marked')) return file;
   const object = readObject(await readFile(file));
-  if (description.kind === 'target') {
-    checkTarget(object, description.name);
-    return file;
-  }
-  if (description.kind === 'plain' || facts.dialect === 'marked') return file;
-  // A target module's names are unique in it; it is not in the symbol table of a pristine guest.
-  const sympos = (u: UsedSymbol): number => (u.object === vmlinux ? symposOf(facts.kallsyms, u.object, u.name) : 0);
-  const targets = new Map(description.uses.map((u) => [u.name, { object: u.object, sympos: sympos(u) }]));
-  let { object: result } = convertToLivepatch(object, targets);
+  const result = description.kind === 'target' ? finishTarget(object, description) : converted(facts, description, object);
   requireResolved(result, await exportedSymbols(facts.kernel));
-  if (description.fault) result = faults[description.fault].apply(result);
-  const bytes = writeObject(result);
+  const broken = description.kind === 'livepatch' && description.fault ? faults[description.fault].apply(result) : result;
+  const bytes = writeObject(broken);
   const directory = await cached('modules', digest(key, bytes), (d) => writeFile(join(d, 'module.ko'), bytes));
   return join(directory, 'module.ko');
 }
 
-/** The compiler must have left each function whole, with its ftrace site, or a patch of it would prove nothing. */
-function checkTarget(object: ElfObject, name: string): void {
-  for (const f of ['alpha', 'beta']) {
-    const symbol = object.symbols.find((s) => s.name === `${name}_${f}`);
-    if (!symbol || symbol.shndx === 0) throw new InfrastructureError(`the compiler removed ${name}_${f}`);
-    const sites = object.sections.flatMap((section, index) =>
-      /^\.rela(__mcount_loc|__patchable_function_entries)/.test(section.name) ? object.relocations(index) : [],
-    );
-    const near = sites.some((site) => {
-      const base = object.symbols[site.symbol];
-      const offset = (base?.value ?? 0n) + site.addend - symbol.value;
-      return base?.shndx === symbol.shndx && offset >= -16n && offset <= 16n;
-    });
-    if (!near) {
-      throw new InfrastructureError(`${name}_${f} has no ftrace site`, {
-        hint: 'the kernel must be built with CONFIG_DYNAMIC_FTRACE, and modules with its compiler flags',
-      });
-    }
-  }
+/** Symbols that nothing exports, as livepatch relocations. */
+function converted(facts: BuildFacts, { uses }: LivepatchDescription, object: ElfObject): ElfObject {
+  // What a target module offers is unique in it; it is not in the symbol table of a pristine guest.
+  const sympos = (u: UsedSymbol): number => (u.object === vmlinux ? symposOf(facts.kallsyms, u.object, u.name) : 0);
+  return convertToLivepatch(object, new Map(uses.map((u) => [u.name, { object: u.object, sympos: sympos(u) }]))).object;
 }
 
 async function exportedSymbols(kernel: AcquiredKernel): Promise<ReadonlySet<string>> {

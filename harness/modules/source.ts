@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: MIT
-import { type LivepatchDescription, type ReplacedFunction, type UsedSymbol, objectsOf, vmlinux } from '../model/description.js';
+import {
+  type LivepatchDescription,
+  type PatchedObject,
+  type ReplacedFunction,
+  type UsedSymbol,
+  entriesOf,
+  objectsOf,
+  vmlinux,
+} from '../model/description.js';
 
 /**
  * How a livepatch module reaches the kernel's API. `registration`: klp_register_patch() and klp_enable_patch(), 4.12 to
@@ -19,10 +27,12 @@ function signatureOf(object: string, name: string): Signature {
 }
 
 /**
- * The C source of a livepatch module. Each replacement says the patch's name when it is called, and where symbols are
- * used it also gives the addresses that its code holds, one `name=address` a line.
+ * The C source of a livepatch module; what it includes in quotes is a template. Each replacement says the patch's name
+ * when it is called, and where symbols are used it also gives the addresses that its code holds, one `name=address` a line.
+ * Names go into C strings as they are.
  *
- * @param dialect the API to use; see livepatch.txt 5.1 and 5.2
+ * @param dialect the API to use; see livepatch.txt 5.1 and 5.2. `immediate` is written where it is described: only 4.12 to
+ *   4.15 declare it
  */
 export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): string {
   const head = [
@@ -32,10 +42,10 @@ export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): 
     '#include <linux/module.h>',
     '#include <linux/seq_file.h>',
   ];
-  const foot = ['MODULE_LICENSE("GPL");', 'MODULE_INFO(livepatch, "Y");', ''];
+  const description = 'MODULE_DESCRIPTION("Livepatch of the livepatch conformance harness");';
+  const foot = ['MODULE_LICENSE("GPL");', description, `MODULE_INFO(livepatch, "${patch.marked ?? 'Y'}");`, ''];
   if (dialect === 'marked') return [...head, ...initAndExit(['return 0;'], []), ...foot].join('\n');
 
-  const functions = objectsOf(patch).flatMap((o) => (o.functions ?? []).map((f) => ({ object: o.name, f })));
   return [
     ...head,
     '#include <linux/livepatch.h>',
@@ -44,25 +54,32 @@ export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): 
       isGate(u) ? `extern void used_${i}(void) asm("${u.name}");` : `extern char used_${i}[] asm("${u.name}");`,
     ),
     '',
-    ...functions.flatMap(({ object, f }, i) => replacement(patch, object, f, i)),
+    ...entriesOf(patch).flatMap(({ object, entry }, i) => (entry.replacement ? [] : replacement(patch, object.name, entry, i))),
     ...tables(patch),
-    ...(dialect === 'registration'
-      ? initAndExit(
-          [
-            'int ret = klp_register_patch(&patch);',
-            '',
-            'if (ret)',
-            '\treturn ret;',
-            'ret = klp_enable_patch(&patch);',
-            'if (ret)',
-            '\tWARN_ON(klp_unregister_patch(&patch));',
-            'return ret;',
-          ],
-          ['WARN_ON(klp_unregister_patch(&patch));'],
-        )
-      : initAndExit(['return klp_enable_patch(&patch);'], [])),
+    ...entryPoints(patch, dialect),
     ...foot,
   ].join('\n');
+}
+
+/** How the module calls livepatch: in its init and exit, or, when it is driven, through a file only. */
+function entryPoints({ driven }: LivepatchDescription, dialect: Exclude<Dialect, 'marked'>): string[] {
+  const registration = dialect === 'registration';
+  if (driven) {
+    const api = [...(registration ? ['#define REGISTRATION'] : []), '#include "api.h"', ''];
+    return [...api, ...initAndExit(['return api_create();'], ['api_remove();'])];
+  }
+  if (!registration) return initAndExit(['return klp_enable_patch(&patch);'], []);
+  const init = [
+    'int ret = klp_register_patch(&patch);',
+    '',
+    'if (ret)',
+    '\treturn ret;',
+    'ret = klp_enable_patch(&patch);',
+    'if (ret)',
+    '\tWARN_ON(klp_unregister_patch(&patch));',
+    'return ret;',
+  ];
+  return initAndExit(init, ['WARN_ON(klp_unregister_patch(&patch));']);
 }
 
 function isGate(use: UsedSymbol): boolean {
@@ -98,28 +115,51 @@ function replacement(patch: LivepatchDescription, object: string, f: ReplacedFun
 
 function tables(patch: LivepatchDescription): string[] {
   let index = 0;
-  const functionTables = objectsOf(patch).flatMap((o, i) => [
-    `static struct klp_func functions_${i}[] = {`,
-    ...(o.functions ?? []).map((f) => {
-      const sympos = f.sympos === undefined ? '' : `, .old_sympos = ${f.sympos}`;
-      return `\t{ .old_name = "${f.name}", .new_func = replacement_${index++}${sympos} },`;
-    }),
-    '\t{ }',
-    '};',
-    '',
-  ]);
+  const functionTables = objectsOf(patch).flatMap((o, i) =>
+    o.functions === null
+      ? []
+      : [`static struct klp_func functions_${i}[] = {`, ...o.functions.map((f) => element(functionFields(f, index++))), ...arrayEnd],
+  );
+  const objectTable = [
+    'static struct klp_object objects[] = {',
+    ...objectsOf(patch).map((o, i) => element(objectFields(o, i))),
+    ...arrayEnd,
+  ];
+  const fields = [
+    ...(patch.orphan ? [] : ['.mod = THIS_MODULE']),
+    ...(patch.objects === null ? [] : ['.objs = objects']),
+    ...(patch.immediate ? ['.immediate = true'] : []),
+  ];
   return [
     ...functionTables,
-    'static struct klp_object objects[] = {',
-    ...objectsOf(patch).map((o, i) => `\t{ ${o.name === vmlinux ? '' : `.name = "${o.name}", `}.funcs = functions_${i} },`),
-    '\t{ }',
-    '};',
-    '',
+    ...(patch.objects === null ? [] : objectTable),
     'static struct klp_patch patch = {',
-    '\t.mod = THIS_MODULE,',
-    '\t.objs = objects,',
+    ...fields.map((field) => `\t${field},`),
     '};',
     '',
+  ];
+}
+
+/** The kernel takes an element without a value for the end of the array. */
+const arrayEnd = ['\t{ }', '};', ''];
+
+function element(fields: readonly string[]): string {
+  return fields.length === 0 ? '\t{ },' : `\t{ ${fields.join(', ')} },`;
+}
+
+function functionFields(f: ReplacedFunction, index: number): string[] {
+  return [
+    ...(f.name === null ? [] : [`.old_name = "${f.name}"`]),
+    ...(f.replacement === 'missing' ? [] : [`.new_func = ${f.replacement === 'nowhere' ? '(void *)8' : `replacement_${index}`}`]),
+    ...(f.sympos === undefined ? [] : [`.old_sympos = ${f.sympos}`]),
+    ...(f.immediate ? ['.immediate = true'] : []),
+  ];
+}
+
+function objectFields(o: PatchedObject, index: number): string[] {
+  return [
+    ...(o.name === vmlinux && !o.literal ? [] : [`.name = "${o.name}"`]),
+    ...(o.functions === null ? [] : [`.funcs = functions_${index}`]),
   ];
 }
 

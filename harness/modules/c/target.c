@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Functions for livepatches to replace, and a /proc directory that calls them
- * and parks tasks inside them. TARGET, the module's name, is defined by a line
- * that the harness puts in front of this file.
+ * and parks tasks inside them. The harness puts in front of this file lines
+ * that define TARGET, the module's name, and FAILING for a module whose init
+ * does all its work and then fails; it puts in the files named by #include "".
  *
- * /proc/<TARGET>/alpha, beta   read: calls the function, gives what it says
- *                              write "<state> <depth>": the calling task enters
- *                              the function and sleeps there, <depth> frames
- *                              below it, until released; a later read of the
- *                              same open file gives what the function said.
- *                              <state> is uninterruptible or interruptible.
- * /proc/<TARGET>/release       write a thread id: that task is let go
+ * /proc/<TARGET>/alpha, beta, quiet, twin1, twin2, common
+ *                 read: calls the function, gives what it says
+ * alpha, beta     write "<state> <depth>": the calling task enters the function
+ *                 and sleeps there, <depth> frames below it, until released; a
+ *                 later read of the same open file gives what the function
+ *                 said. <state> is uninterruptible or interruptible.
+ * release         write a thread id: that task is let go
+ * ask             write "<tid> <symbol>": that task wakes, calls the function
+ *                 of that name and type that some target module exports, and
+ *                 sleeps again; then the write returns. A later read of the
+ *                 same open file gives what the function said. ESRCH: no such
+ *                 sleeper; ENOENT: no such symbol.
+ * probe           write "<place> <function> <post>": a probe in alpha or beta;
+ *                 the write fails with what register_kprobe() returned. <place>
+ *                 is entry, inside (behind the ftrace site) or return (a
+ *                 kretprobe), <post> is post or nopost: whether it has a
+ *                 post_handler. EBUSY: there is one already. Write "remove":
+ *                 there is none any more. Read: how often it was hit.
  */
 #include <linux/module.h>
-#include <linux/list.h>
-#include <linux/proc_fs.h>
-#include <linux/sched.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
-#include <linux/version.h>
-#include <linux/wait.h>
+#include "proc.h"
 
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -35,48 +39,14 @@
 #define WHOLE __attribute__((__noinline__))
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
-#define pde_data(inode) PDE_DATA(inode)
+/* Namesakes are told apart by the order of their symbols. */
+#if __has_attribute(__no_reorder__)
+#define IN_ORDER __attribute__((__no_reorder__))
+#else
+#define IN_ORDER
 #endif
 
-struct sleeper {
-	struct list_head list;
-	struct task_struct *task;
-	bool interruptible;
-	bool released;
-	unsigned int depth;
-};
-
-static LIST_HEAD(sleepers);
-static DEFINE_SPINLOCK(sleepers_lock);
-static DECLARE_WAIT_QUEUE_HEAD(released_wait);
-
-static struct sleeper *sleeper_of(pid_t tid)
-{
-	struct sleeper *s, *found = NULL;
-
-	spin_lock(&sleepers_lock);
-	list_for_each_entry(s, &sleepers, list)
-		if (task_pid_nr(s->task) == tid)
-			found = s;
-	spin_unlock(&sleepers_lock);
-	return found;
-}
-
-/* Every frame does something after its call, so that none is a tail call. */
-static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
-{
-	unsigned int frames = 0;
-
-	if (depth)
-		frames = sleep_below(s, depth - 1);
-	else if (s->interruptible)
-		frames = wait_event_interruptible(released_wait, READ_ONCE(s->released)) ? 1 : 0;
-	else
-		wait_event(released_wait, READ_ONCE(s->released));
-	barrier();
-	return frames + 1;
-}
+#include "sleepers.h"
 
 /*
  * A task that asked for it sleeps here; every other passes. Replacements reach
@@ -85,79 +55,131 @@ static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 WHOLE void FN(gate)(void);
 WHOLE void FN(gate)(void)
 {
-	struct sleeper *s = sleeper_of(task_pid_nr(current));
+	struct sleeper *s = this_sleeper();
 
-	if (s)
+	if (s && !s->answering)
 		sleep_below(s, s->depth);
 	barrier();
 }
 
+/*
+ * An instruction to probe, and how far it is from the beginning of its function:
+ * a difference, for a symbol or a pointer there would be one into the middle of
+ * a function, which no compiler makes.
+ */
+#define INSIDE(f) \
+	asm volatile("771:\tnop\n" \
+		     "\t.pushsection .rodata\n" \
+		     "\t.balign 4\n" \
+		     TEXT(FN(f##_inside)) ":\t.long 771b - " TEXT(FN(f)) "\n" \
+		     "\t.popsection")
+extern const u32 FN(alpha_inside), FN(beta_inside);
+
 WHOLE const char *FN(alpha)(void);
 WHOLE const char *FN(beta)(void);
+WHOLE notrace const char *FN(quiet)(void);
 
 WHOLE const char *FN(alpha)(void)
 {
+	INSIDE(alpha);
 	FN(gate)();
 	return "original";
 }
+EXPORT_SYMBOL_GPL(FN(alpha));
 
 WHOLE const char *FN(beta)(void)
 {
+	INSIDE(beta);
 	FN(gate)();
 	return "original";
 }
+EXPORT_SYMBOL_GPL(FN(beta));
+
+WHOLE notrace const char *FN(quiet)(void)
+{
+	return "original";
+}
+EXPORT_SYMBOL_GPL(FN(quiet));
+
+/* The harness takes "_second" away from the symbol: C has no two of one name in a file. */
+static WHOLE IN_ORDER const char *FN(twin)(void)
+{
+	return "original";
+}
+
+static WHOLE IN_ORDER const char *FN(twin_second)(void)
+{
+	return "original";
+}
+
+static WHOLE const char *klp_common(void)
+{
+	return "original";
+}
+
+static int FN(datum) __used = 1;
 
 struct function {
 	const char *name;
 	const char *(*call)(void);
+	/* Only of those that tasks can sleep in. */
+	const u32 *inside;
 };
 
 static const struct function functions[] = {
-	{ "alpha", FN(alpha) },
-	{ "beta", FN(beta) },
+	{ "alpha", FN(alpha), &FN(alpha_inside) },
+	{ "beta", FN(beta), &FN(beta_inside) },
+	{ "quiet", FN(quiet) },
+	{ "twin1", FN(twin) },
+	{ "twin2", FN(twin_second) },
+	{ "common", klp_common },
 };
+
+#include "probe.h"
+
+static ssize_t give(const char *says, char __user *buf, size_t len, loff_t *pos)
+{
+	char text[80];
+	int n = scnprintf(text, sizeof(text), "%s\n", says);
+
+	return simple_read_from_buffer(buf, len, pos, text, n);
+}
 
 static ssize_t function_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
 {
 	const struct function *f = pde_data(file_inode(file));
-	const char *says = file->private_data;
-	char text[80];
-	int n;
 
 	if (*pos)
 		return 0;
-	n = scnprintf(text, sizeof(text), "%s\n", says ? says : f->call());
-	return simple_read_from_buffer(buf, len, pos, text, n);
+	return give(file->private_data ? file->private_data : f->call(), buf, len, pos);
 }
 
 static ssize_t function_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
 	const struct function *f = pde_data(file_inode(file));
 	struct sleeper s = { .task = current };
-	char words[40] = "", state[20] = "";
+	char words[40], state[20] = "";
+	int ret = words_from_user(words, sizeof(words), buf, len);
 
-	if (file->private_data || len >= sizeof(words))
+	if (ret)
+		return ret;
+	if (file->private_data || !f->inside)
 		return -EINVAL;
-	if (copy_from_user(words, buf, len))
-		return -EFAULT;
 	if (sscanf(words, "%19s %u", state, &s.depth) != 2 || s.depth > 100)
 		return -EINVAL;
 	s.interruptible = !strcmp(state, "interruptible");
 	if (!s.interruptible && strcmp(state, "uninterruptible"))
 		return -EINVAL;
 
-	spin_lock(&sleepers_lock);
-	list_add(&s.list, &sleepers);
-	spin_unlock(&sleepers_lock);
+	sleeper_begins(&s);
 	/* A copy: what it said may lie in a patch module that goes away. */
 	file->private_data = kstrdup(f->call(), GFP_KERNEL);
-	spin_lock(&sleepers_lock);
-	list_del(&s.list);
-	spin_unlock(&sleepers_lock);
+	sleeper_ends(&s);
 	return file->private_data ? len : -ENOMEM;
 }
 
-static int function_release(struct inode *inode, struct file *file)
+/* What was said, of function and ask files. */
+static int said_release(struct inode *inode, struct file *file)
 {
 	kfree(file->private_data);
 	return 0;
@@ -165,59 +187,122 @@ static int function_release(struct inode *inode, struct file *file)
 
 static ssize_t release_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
-	struct sleeper *s;
-	int tid;
+	int tid, ret;
 
 	if (kstrtoint_from_user(buf, len, 10, &tid))
 		return -EINVAL;
-	/* The sleeper lies on the stack of a task that sleeps until this is set. */
-	s = sleeper_of(tid);
-	if (!s)
-		return -ESRCH;
-	WRITE_ONCE(s->released, true);
-	wake_up_all(&released_wait);
-	return len;
+	ret = release_sleeper(tid);
+	return ret ? ret : len;
 }
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 6, 0)
-static const struct proc_ops function_ops = {
-	.proc_read = function_read,
-	.proc_write = function_write,
-	.proc_release = function_release,
+static ssize_t ask_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char words[160], symbol[128] = "", *said = NULL;
+	int tid, ret = words_from_user(words, sizeof(words), buf, len);
+	void *call;
+
+	if (ret)
+		return ret;
+	if (file->private_data || sscanf(words, "%d %127s", &tid, symbol) != 2)
+		return -EINVAL;
+	call = __symbol_get(symbol);
+	if (!call)
+		return -ENOENT;
+	ret = ask_sleeper(tid, call, &said);
+	__symbol_put(symbol);
+	file->private_data = said;
+	return ret ? ret : len;
+}
+
+static ssize_t ask_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	if (*pos || !file->private_data)
+		return 0;
+	return give(file->private_data, buf, len, pos);
+}
+
+static ssize_t probe_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char words[40], place[10] = "", name[10] = "", post[10] = "";
+	int i, n, ret = words_from_user(words, sizeof(words), buf, len);
+
+	if (ret)
+		return ret;
+	n = sscanf(words, "%9s %9s %9s", place, name, post);
+	if (n == 1 && !strcmp(place, "remove")) {
+		ret = change_probe(NULL, NULL, false);
+		return ret ? ret : len;
+	}
+	if (n != 3 || (strcmp(place, "entry") && strcmp(place, "inside") && strcmp(place, "return")))
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(functions); i++) {
+		if (!functions[i].inside || strcmp(name, functions[i].name))
+			continue;
+		ret = change_probe(place, &functions[i], !strcmp(post, "post"));
+		return ret ? ret : len;
+	}
+	return -EINVAL;
+}
+
+static ssize_t probe_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	char text[20];
+
+	if (*pos)
+		return 0;
+	snprintf(text, sizeof(text), "%d", atomic_read(&probe_hits));
+	return give(text, buf, len, pos);
+}
+
+static const PROC_OPS function_ops = {
+	PROC_READ = function_read,
+	PROC_WRITE = function_write,
+	PROC_RELEASE = said_release,
 };
-static const struct proc_ops release_ops = { .proc_write = release_write };
-#else
-static const struct file_operations function_ops = {
-	.read = function_read,
-	.write = function_write,
-	.release = function_release,
+static const PROC_OPS release_ops = { PROC_WRITE = release_write };
+static const PROC_OPS ask_ops = {
+	PROC_READ = ask_read,
+	PROC_WRITE = ask_write,
+	PROC_RELEASE = said_release,
 };
-static const struct file_operations release_ops = { .write = release_write };
-#endif
+static const PROC_OPS probe_ops = {
+	PROC_READ = probe_read,
+	PROC_WRITE = probe_write,
+};
 
 static struct proc_dir_entry *directory;
 
-static int __init target_init(void)
+static bool make_files(void)
 {
 	unsigned int i;
 
 	directory = proc_mkdir(TEXT(TARGET), NULL);
 	if (!directory)
-		return -ENOMEM;
+		return false;
 	for (i = 0; i < ARRAY_SIZE(functions); i++)
 		if (!proc_create_data(functions[i].name, 0600, directory, &function_ops, (void *)&functions[i]))
-			goto undo;
-	if (!proc_create("release", 0200, directory, &release_ops))
-		goto undo;
-	return 0;
-undo:
-	proc_remove(directory);
-	return -ENOMEM;
+			return false;
+	return proc_create("release", 0200, directory, &release_ops) &&
+	       proc_create("ask", 0600, directory, &ask_ops) &&
+	       proc_create("probe", 0600, directory, &probe_ops);
 }
 
 static void __exit target_exit(void)
 {
 	proc_remove(directory);
+	change_probe(NULL, NULL, false);
+}
+
+static int __init target_init(void)
+{
+	int ret = make_files() ? 0 : -ENOMEM;
+
+#ifdef FAILING
+	ret = ret ? ret : -ENODEV;
+#endif
+	if (ret)
+		proc_remove(directory);
+	return ret;
 }
 
 module_init(target_init);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tasks that sleep in a function of the target until they are let go. While
+ * one sleeps it can be asked to call another function: so it is seen which body
+ * a task reaches that is held in its old state.
+ */
+#include <linux/completion.h>
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+/* A call that a sleeper is to make; it lies on the stack of the task that waits for it. */
+struct question {
+	const char *(*call)(void);
+	char *said;
+	bool left;
+	struct completion done;
+};
+
+struct sleeper {
+	struct list_head list;
+	struct task_struct *task;
+	bool interruptible;
+	bool released;
+	bool answering;
+	struct question *question;
+	unsigned int depth;
+};
+
+static LIST_HEAD(sleepers);
+static DEFINE_SPINLOCK(sleepers_lock);
+static DECLARE_WAIT_QUEUE_HEAD(sleepers_wait);
+
+/* To be called with sleepers_lock: without, only the task itself keeps its entry from going away. */
+static struct sleeper *sleeper_of(pid_t tid)
+{
+	struct sleeper *s;
+
+	list_for_each_entry(s, &sleepers, list)
+		if (task_pid_nr(s->task) == tid)
+			return s;
+	return NULL;
+}
+
+static struct sleeper *this_sleeper(void)
+{
+	struct sleeper *s;
+
+	spin_lock(&sleepers_lock);
+	s = sleeper_of(task_pid_nr(current));
+	spin_unlock(&sleepers_lock);
+	return s;
+}
+
+static void answer(struct sleeper *s, struct question *q)
+{
+	__set_current_state(TASK_RUNNING);
+	s->answering = true;
+	/* A copy: what is said may lie in a patch module that goes away. */
+	q->said = kstrdup(q->call(), GFP_KERNEL);
+	s->answering = false;
+}
+
+static void sleep_here(struct sleeper *s)
+{
+	struct question *answered = NULL;
+	DEFINE_WAIT(wait);
+
+	for (;;) {
+		prepare_to_wait(&sleepers_wait, &wait, s->interruptible ? TASK_INTERRUPTIBLE : TASK_UNINTERRUPTIBLE);
+		/* Who asked goes on only now, when this task is asleep again. */
+		if (answered)
+			complete(&answered->done);
+		answered = NULL;
+		if (READ_ONCE(s->released) || (s->interruptible && signal_pending(current)))
+			break;
+		answered = xchg(&s->question, NULL);
+		if (answered)
+			answer(s, answered);
+		else
+			schedule();
+	}
+	finish_wait(&sleepers_wait, &wait);
+}
+
+/* Every frame does something after its call, so that none is a tail call. */
+static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
+{
+	unsigned int frames = 0;
+
+	if (depth)
+		frames = sleep_below(s, depth - 1);
+	else
+		sleep_here(s);
+	barrier();
+	return frames + 1;
+}
+
+static void sleeper_begins(struct sleeper *s)
+{
+	spin_lock(&sleepers_lock);
+	list_add(&s->list, &sleepers);
+	spin_unlock(&sleepers_lock);
+}
+
+static void sleeper_ends(struct sleeper *s)
+{
+	struct question *q;
+
+	spin_lock(&sleepers_lock);
+	list_del(&s->list);
+	q = xchg(&s->question, NULL);
+	spin_unlock(&sleepers_lock);
+	if (!q)
+		return;
+	q->left = true;
+	complete(&q->done);
+}
+
+static int release_sleeper(pid_t tid)
+{
+	struct sleeper *s;
+
+	spin_lock(&sleepers_lock);
+	s = sleeper_of(tid);
+	if (s)
+		WRITE_ONCE(s->released, true);
+	spin_unlock(&sleepers_lock);
+	wake_up_all(&sleepers_wait);
+	return s ? 0 : -ESRCH;
+}
+
+/* Lets a sleeper call a function and waits until it sleeps again; *said is to be freed. */
+static int ask_sleeper(pid_t tid, const char *(*call)(void), char **said)
+{
+	struct question q = { .call = call };
+	struct sleeper *s;
+	int ret = 0;
+
+	init_completion(&q.done);
+	spin_lock(&sleepers_lock);
+	s = sleeper_of(tid);
+	if (!s)
+		ret = -ESRCH;
+	else if (cmpxchg(&s->question, NULL, &q))
+		ret = -EBUSY;
+	spin_unlock(&sleepers_lock);
+	if (ret)
+		return ret;
+	wake_up_all(&sleepers_wait);
+	wait_for_completion(&q.done);
+	*said = q.said;
+	if (q.left)
+		return -ESRCH;
+	return q.said ? 0 : -ENOMEM;
+}
