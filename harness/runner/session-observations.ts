@@ -4,7 +4,8 @@ import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
 import { calls, must } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, vmlinux } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
-import { holders, references as expectedReferences } from '../model/state.js';
+import type { SeenThread } from '../model/observations/index.js';
+import { holders, isHeld, kernelThreadsHold, references as expectedReferences } from '../model/state.js';
 import { type FunctionCalls, callFile } from './function-calls.js';
 import { probeHit, traced } from './probes.js';
 import type { Observe } from './scenario.js';
@@ -56,11 +57,18 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
   const deadline = Date.now() + transitionTime(record);
   for (;;) {
     const outcome = await record.guest.sweep();
-    const seen = must(outcome, 'sweep').map((t) => ({ tid: t.tid, comm: t.comm, patchState: t.patchState ?? null }));
+    const seen = must(outcome, 'sweep').map((t) => ({
+      tid: t.tid,
+      comm: t.comm,
+      kernel: t.kernel,
+      patchState: t.patchState ?? null,
+    }));
     const running = record.model.states.find((s) => s.transition?.phase === 'running');
     const held = new Set(running ? holders(running).map((h) => h.task.tid) : []);
     const target = running?.transition?.target;
-    const waiting = seen.some((t) => target !== undefined && !held.has(t.tid) && t.patchState === 1 - target);
+    const kernelWaits = target === 1 && kernelThreadsHold(record.model.facts);
+    const waits = (t: SeenThread): boolean => held.has(t.tid) || (kernelWaits && t.kernel);
+    const waiting = seen.some((t) => target !== undefined && !waits(t) && t.patchState === 1 - target);
     if (settled && waiting && Date.now() < deadline) {
       await sleep(50);
       continue;
@@ -137,13 +145,13 @@ async function taint(record: SessionRecord, { name }: ModuleDescription): Promis
 async function transitionEnd(record: SessionRecord, patch: LivepatchDescription): Promise<void> {
   const file = `${livepatchRoot}/${patch.name}/transition`;
   record.doing = `waiting for the transition of ${patch.name} to end`;
-  const held = record.model.states.some((s) => s.transition?.patch === patch.name && holders(s).length > 0);
+  const held = record.model.states.some((s) => s.transition?.patch === patch.name && isHeld(s, record.model.facts));
   const outcome = await record.guest.awaitContent(file, '0\n', held ? kernelTime.held : transitionTime(record));
   // Kernels that cannot enable again take the file away at the end of a disable.
   const ended = outcome.ok ? outcome.value.came : outcome.name === 'ENOENT' || outcome.name === 'ENODEV';
   if (!outcome.ok && !ended) must(outcome, file);
   const seen = ended ? 'ended' : 'still 1';
-  record.observe(`end of ${file}`, seen, outcome.span, { kind: 'transition-end', patch: patch.name, ended });
+  record.observe(`end of ${file}`, seen, outcome.span, { kind: 'transition-end', patch: patch.name, ended, log: await record.kernelLog() });
 }
 
 async function departure(record: SessionRecord, patch: LivepatchDescription): Promise<void> {
@@ -165,6 +173,7 @@ async function resolvedSymbols(record: SessionRecord, patch: LivepatchDescriptio
   const file = callFile(printing.function);
   const printed = await record.guest.readText(file);
   const text = must(printed, file);
+  const runs = text.split('\n')[0] === patch.name;
   const symbols = patch.uses.flatMap((use) => {
     const object = use.object === vmlinux ? undefined : use.object;
     const own = table.find((e) => e.name === use.name && e.module === object);
@@ -173,10 +182,9 @@ async function resolvedSymbols(record: SessionRecord, patch: LivepatchDescriptio
     const prefix = `.klp.sym.${use.object}.${use.name},`;
     const found = table.find((e) => e.module === patch.name && e.name.startsWith(prefix));
     const inCode = new RegExp(`^${use.name}=0*([0-9a-f]+)$`, 'm').exec(text);
-    return [
-      { name: `${prefix}N`, address: found ? found.address.toString(16) : null, truth },
-      { name: `code that refers to ${use.name}`, address: inCode?.[1] ?? null, truth },
-    ];
+    const inSymbol = { name: `${prefix}N`, address: found ? found.address.toString(16) : null, truth };
+    // Code that nothing calls yet can't say what it holds.
+    return runs ? [inSymbol, { name: `code that refers to ${use.name}`, address: inCode?.[1] ?? null, truth }] : [inSymbol];
   });
   const seen = symbols.map((s) => `${s.name} = ${s.address ?? 'absent'}`).join(', ');
   record.observe(what, seen, printed.span, { kind: 'resolved-symbols', patch: patch.name, symbols });

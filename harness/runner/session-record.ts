@@ -25,6 +25,8 @@ export class SessionRecord {
   readonly activity = new Activity();
   readonly judgements: Judgement[] = [];
   #astray = false;
+  /** Where in the kernel log the last operation began that can begin a transition. */
+  #logFrom = 0n;
 
   /** @param slowdown what host time limits are multiplied by */
   constructor(
@@ -54,11 +56,12 @@ export class SessionRecord {
   async operate(op: Operation, what: string, perform: () => Promise<Ending>): Promise<void> {
     this.doing = what;
     const from = await this.guest.logEnd();
+    if (beginsTransition(op)) this.#logFrom = from;
     const { name, span } = await perform();
     // A mark for whoever reads the log; and the kernel's own last line, if it lacks its newline, ends only with the next
     // record (kernel/printk): REG-6's does.
     await this.guest.write('/dev/kmsg', `<7>${logMark}${what}: ${name}\n`);
-    const log = (await this.guest.log(from)).records.map((r) => r.text).filter((text) => !text.startsWith(logMark));
+    const log = await this.kernelLog(from);
     this.emit('operation', { what, result: name, span: spanText(span) });
     try {
       this.judge(this.model.operate(op, what, { errno: name, log }));
@@ -66,6 +69,11 @@ export class SessionRecord {
       if (error instanceof ModelViolation) this.judge(error.judgements);
       throw error;
     }
+  }
+
+  /** The kernel's lines since a sequence number, or since the last operation that can begin a transition. */
+  async kernelLog(from = this.#logFrom): Promise<readonly string[]> {
+    return (await this.guest.log(from)).records.map((r) => r.text).filter((text) => !text.startsWith(logMark));
   }
 
   /** Has the model judge something that was seen. */
@@ -96,6 +104,10 @@ export class SessionRecord {
       if (!judgement.mainline.does) this.#astray = true;
     }
   }
+}
+
+function beginsTransition({ kind }: Operation): boolean {
+  return kind === 'load' || kind === 'write-enabled' || kind === 'api';
 }
 
 function spanText({ begin, end }: Span): { begin: string; end: string } {

@@ -4,7 +4,7 @@ import { type Task, calls, must } from '../guest/guest.js';
 import { schedulerState } from '../guest/tasks.js';
 import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
-import { type Body, holders, original, reachableBodies } from '../model/state.js';
+import { type Body, isHeld, original, reachableBodies } from '../model/state.js';
 import { type FunctionCalls, knobOf } from './function-calls.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
@@ -68,7 +68,7 @@ async function witness(record: SessionRecord, tid: number, f: FunctionName, body
   const proof = stack.value.trim().split('\n');
   // Where every state the kernel may be in has the transition held, the file has to say so in the same span.
   const { states } = model;
-  const transition = states.every((s) => holders(s).length > 0) ? states[0]?.transition : undefined;
+  const transition = states.every((s) => isHeld(s, model.facts)) ? states[0]?.transition : undefined;
   if (transition) {
     const value = await guest.readText(`/sys/kernel/livepatch/${transition.patch}/transition`);
     const text = value.ok ? value.value.trim() : value.name;

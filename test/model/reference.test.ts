@@ -168,9 +168,9 @@ void t.test('who holds a transition', (t) => {
       kind: 'threads',
       settled: true,
       threads: [
-        { tid: 7, comm: 'a', patchState: seven },
-        { tid: 8, comm: 'b', patchState: eight },
-        { tid: 9, comm: 'c', patchState: other },
+        { tid: 7, comm: 'a', kernel: false, patchState: seven },
+        { tid: 8, comm: 'b', kernel: false, patchState: eight },
+        { tid: 9, comm: 'c', kernel: false, patchState: other },
       ],
     }) as never;
   const failing = (list: { verdict: string; clause: string }[]): string[] => list.filter((j) => j.verdict === 'fail').map((j) => j.clause);
@@ -232,7 +232,7 @@ for (const [generation, f] of [['registration', registration], ['enable-only', t
             if (!state.transition && bodies[0] !== (top?.description.name ?? 'original')) throw new Error('not the newest');
             if (!top && bodies[0] !== 'original') throw new Error('an empty stack leads elsewhere');
           }
-          const rest = predict(state, { kind: 'threads', settled: false, threads: [{ tid: 99, comm: 'x', patchState: -1 }] }, f);
+          const rest = predict(state, { kind: 'threads', settled: false, threads: [{ tid: 99, comm: 'x', kernel: false, patchState: -1 }] }, f);
           const isRest = state.transition?.phase !== 'running';
           if (rest.every((p) => p.holds) !== isRest) throw new Error('-1 exactly at rest, or while completing');
         }

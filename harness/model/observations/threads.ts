@@ -70,7 +70,7 @@ function inTransition(
   const heldText = held.map((h) => h.task.tid).join(', ');
   // Without reliable stacks no kernel thread switches: they all wait.
   const kernelWaits = target === 1 && kernelThreadsHold(facts);
-  const waits = (t: SeenThread): boolean => heldTids.has(t.tid) || (kernelWaits && t.kernel === true);
+  const waits = (t: SeenThread): boolean => heldTids.has(t.tid) || (kernelWaits && t.kernel);
   const free = threads.filter((t) => !waits(t));
   const predictions = [
     threadsPrediction(
@@ -83,7 +83,7 @@ function inTransition(
   ];
   if (kernelWaits) {
     const text = `${initial}: no kernel thread can be switched without reliable stacks`;
-    const kernelThreads = threads.filter((t) => t.kernel === true);
+    const kernelThreads = threads.filter((t) => t.kernel);
     predictions.push(threadsPrediction('REG-5', 'patch_state of kernel threads', kernelThreads, text, () => [initial]));
   }
   for (const { task, frame } of held) {

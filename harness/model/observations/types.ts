@@ -8,7 +8,7 @@ export interface SeenThread {
   readonly tid: number;
   readonly comm: string;
   /** A kernel thread. */
-  readonly kernel?: boolean;
+  readonly kernel: boolean;
   /** -1, 0, 1; null when the thread went away while it was read. */
   readonly patchState: number | null;
 }
