@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: MIT
 import type { Scenario } from '../harness/index.js';
+import * as api from './api.js';
+import * as ftrace from './ftrace.js';
+import * as immediate from './immediate.js';
 import * as lifeCycle from './life-cycle.js';
 import * as modules from './modules.js';
 import * as refused from './refused.js';
+import * as registration from './registration.js';
 import * as sysfs from './sysfs.js';
 import * as transition from './transition.js';
 
 /** Every scenario that comes with the harness, in the order they run. */
-export const scenarios: readonly Scenario[] = [lifeCycle, transition, modules, sysfs, refused].flatMap((file) =>
-  Object.values(file),
-);
+export const scenarios: readonly Scenario[] = [
+  lifeCycle,
+  transition,
+  modules,
+  ftrace,
+  sysfs,
+  registration,
+  refused,
+  api,
+  immediate,
+].flatMap((file) => Object.values(file));

@@ -168,3 +168,98 @@ export const enableAgain = scenario({
     await unload(alpha);
   },
 });
+
+const third = livepatch('klp_third', { klp_target: ['klp_target_alpha', 'klp_target_beta'] });
+
+export const threeDeep = scenario({
+  id: 'three-patches-peeled-one-by-one',
+  title: 'Three patches on one function: each disable brings back the next older replacement, the last one the original',
+  clauses: ['ENA-12', 'ENA-11', 'DIS-4', 'DIS-5', 'DIS-6'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, first, second, third],
+  async run({ load, disable, observe }) {
+    const look = async (): Promise<void> => {
+      await observe.call(lib.alpha);
+      await observe.call(lib.beta);
+      await observe.ftrace(lib.alpha);
+      await observe.ftrace(lib.beta);
+    };
+    await load(lib);
+    for (const patch of [first, second, third]) {
+      await load(patch);
+      await observe.transitionEnd(patch);
+      await look();
+    }
+    for (const patch of [third, second, first]) {
+      await disable(patch);
+      await observe.transitionEnd(patch);
+      await look();
+      await observe.references(patch);
+    }
+  },
+});
+
+export const orderOfEnable = scenario({
+  id: 'enable-in-another-order',
+  title: 'Of several disabled patches only the oldest may be enabled, and a new one not at all until they are',
+  clauses: ['ENA-5', 'ENA-6', 'ENA-13', 'ENA-12', 'DIS-4', 'REG-10'],
+  needs: ['livepatch', 'reliable-stacks', 'registration'],
+  modules: [lib, first, second, third],
+  async run({ load, enable, disable, observe }) {
+    await load(lib);
+    await load(first);
+    await observe.transitionEnd(first);
+    await load(second);
+    await observe.transitionEnd(second);
+    await disable(second);
+    await observe.transitionEnd(second);
+    await disable(first);
+    await observe.transitionEnd(first);
+
+    await enable(second);
+    await observe.sysfs(second);
+    await observe.call(lib.alpha);
+    await load(third);
+    await observe.sysfs(third);
+
+    await enable(first);
+    await observe.transitionEnd(first);
+    await load(third);
+    await enable(second);
+    await observe.transitionEnd(second);
+    await load(third);
+    await observe.transitionEnd(third);
+    await observe.call(lib.alpha);
+    await observe.call(lib.beta);
+  },
+});
+
+export const busyTransition = scenario({
+  id: 'second-patch-during-a-transition',
+  title: 'While a patch is in transition no other can be enabled by insmod or disabled by a write; afterwards both can',
+  clauses: ['ENA-7', 'CHK-1', 'TRN-5', 'ENA-12', 'DIS-4'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, first, third, alpha],
+  async run({ load, disable, park, observe }) {
+    await load(lib);
+    await load(first);
+    await observe.transitionEnd(first);
+    const sleeper = await park(lib.beta);
+    await load(third);
+    await observe.settledThreads();
+    await sleeper.witness();
+
+    await load(alpha);
+    await observe.sysfs(alpha);
+    await disable(first);
+    await observe.sysfs(first);
+    await sleeper.witness();
+
+    await sleeper.release();
+    await observe.transitionEnd(third);
+    await load(alpha);
+    await observe.transitionEnd(alpha);
+    await observe.call(lib.alpha);
+    await observe.call(lib.beta);
+  },
+});
