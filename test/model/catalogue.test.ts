@@ -14,6 +14,7 @@ import {
   isClauseId,
   renderSpecification,
   sections,
+  textsFor,
   UnknownClauseError,
 } from '../../harness/model/catalogue/index.js';
 import { code, escapeCell, escapeMarkdown } from '../../harness/model/catalogue/markdown.js';
@@ -36,6 +37,14 @@ const expected = {
 const contradicts =
   'REG-13 REG-23 ENA-5 ENA-6 ENA-14 DIS-3 UNR-3 UNR-5 TRN-4 CHK-4 IMM-4 MOD-8 FTR-2 FTR-3 ' +
   'ELF-2 ELF-3 ELF-4 ELF-6 ELF-10 ELF-11 ELF-12';
+const contradictsLater =
+  'REG-13 REG-23 ENA-13 MOD-8 FTR-2 FTR-3 ELF-1 ELF-2 ELF-3 ELF-4 ELF-6 ELF-10 ELF-11 ELF-12 ELF-13';
+const undocumentedLater =
+  'REG-3 REG-4 REG-7 REG-8 REG-11 REG-21 REG-22 REG-24 ENA-8 SYS-3 TRN-3 TRN-6 TRN-7 TRN-12 MOD-3 FTR-5 ' +
+  'ELF-5 ELF-9 ELF-17 ELF-18';
+/** Nothing is registered or unregistered, no order is kept, and there are no immediate flags and no `.klp.arch`. */
+const notThereLater =
+  'REG-20 ENA-1 ENA-5 ENA-6 DIS-3 UNR-1 UNR-2 UNR-3 UNR-4 UNR-5 IMM-1 IMM-2 IMM-3 IMM-4 IMM-5 IMM-6 MOD-2 ELF-14';
 const undocumented =
   'REG-3 REG-4 REG-5 REG-7 REG-8 REG-11 REG-21 REG-22 REG-24 ENA-8 SYS-3 TRN-3 TRN-6 TRN-7 TRN-12 ' +
   'IMM-3 IMM-5 IMM-6 MOD-3 FTR-5 ELF-5 ELF-9 ELF-14 ELF-17 ELF-18';
@@ -51,7 +60,7 @@ void t.test('every clause is there, once, in order', (t) => {
     clauses.map((each) => each.id),
     all,
   );
-  t.equal(catalogueVersion, 1);
+  t.equal(catalogueVersion, 2);
   t.end();
 });
 
@@ -119,20 +128,44 @@ void t.test('sections', (t) => {
 });
 
 void t.test('references to the documents', (t) => {
-  t.same(documentLength, { 'livepatch.txt': 505, 'module-elf-format.txt': 323 });
+  t.same(documentLength, {
+    'livepatch.txt': 505,
+    'module-elf-format.txt': 323,
+    'livepatch.rst': 448,
+    'module-elf-format.rst': 305,
+    'reliable-stacktrace.rst': 309,
+    'sysfs-kernel-livepatch': 95,
+  });
   for (const each of clauses) {
-    for (const { document, lines } of each.documents) {
-      const range = /^([1-9][0-9]*)(?:-([1-9][0-9]*))?$/.exec(lines);
-      t.ok(range, `${each.id}: ${lines}`);
-      const first = Number(range?.[1]);
-      const last = Number(range?.[2] ?? range?.[1]);
-      t.ok(range?.[2] === undefined || first < last, `${each.id}: ${lines} goes up`);
-      t.ok(last <= documentLength[document], `${each.id}: ${lines} is within ${document}`);
-      t.ok(last - first < 16, `${each.id}: ${lines} is a passage, not a chapter`);
+    for (const { documents } of [each, ...(each.later ? [each.later] : [])]) {
+      for (const { document, lines } of documents) {
+        const range = /^([1-9][0-9]*)(?:-([1-9][0-9]*))?$/.exec(lines);
+        t.ok(range, `${each.id}: ${lines}`);
+        const first = Number(range?.[1]);
+        const last = Number(range?.[2] ?? range?.[1]);
+        t.ok(range?.[2] === undefined || first < last, `${each.id}: ${lines} goes up`);
+        t.ok(last <= documentLength[document], `${each.id}: ${lines} is within ${document}`);
+        t.ok(last - first < 16, `${each.id}: ${lines} is a passage, not a chapter`);
+      }
+      const keys = documents.map((passage) => `${passage.document}:${passage.lines}`);
+      t.equal(new Set(keys).size, keys.length, `${each.id}: no passage twice`);
     }
-    const keys = each.documents.map((passage) => `${passage.document}:${passage.lines}`);
-    t.equal(new Set(keys).size, keys.length, `${each.id}: no passage twice`);
+    t.ok(each.documents.every(({ document }) => document.endsWith('.txt')), `${each.id}: the documents of 4.14`);
+    t.notOk(each.later?.documents.some(({ document }) => document.endsWith('.txt')), `${each.id}: later documents`);
   }
+  t.end();
+});
+
+void t.test('the documents of a kernel of its own generation', (t) => {
+  const registers = ['livepatch', 'registration'] as const;
+  t.equal(textsFor('ENA-13', new Set(registers)).documents[0]?.document, 'livepatch.txt');
+  t.equal(textsFor('ENA-13', new Set(registers)).deviation, undefined);
+  t.equal(textsFor('ENA-13', new Set()).documents[0]?.document, 'livepatch.txt', 'without livepatch');
+  t.equal(textsFor('ENA-13', new Set(['livepatch'])).documents[0]?.document, 'sysfs-kernel-livepatch');
+  t.equal(textsFor('ENA-13', new Set(['livepatch'])).deviation?.kind, 'contradicts');
+  t.equal(textsFor('ENA-5', new Set(registers)).deviation?.kind, 'contradicts');
+  t.same(textsFor('ENA-5', new Set(['livepatch'])), { documents: [] }, 'the question does not arise');
+  t.throws(() => textsFor('REG-25', new Set()), UnknownClauseError);
   t.end();
 });
 
@@ -148,8 +181,13 @@ void t.test('references to the code', (t) => {
 void t.test('deviations', (t) => {
   t.equal(ids(clauses.filter((each) => each.deviation?.kind === 'contradicts')), contradicts);
   t.equal(ids(clauses.filter((each) => each.deviation?.kind === 'undocumented')), undocumented);
-  for (const each of clauses.filter((each) => each.deviation?.kind === 'contradicts')) {
-    t.ok(each.documents.length > 0, `${each.id}: a document to contradict`);
+  t.equal(ids(clauses.filter((each) => each.later?.deviation?.kind === 'contradicts')), contradictsLater);
+  t.equal(ids(clauses.filter((each) => each.later?.deviation?.kind === 'undocumented')), undocumentedLater);
+  t.equal(ids(clauses.filter((each) => !each.later)), notThereLater);
+  for (const each of clauses) {
+    for (const texts of [each, each.later]) {
+      if (texts?.deviation?.kind === 'contradicts') t.ok(texts.documents.length > 0, `${each.id}: a document to contradict`);
+    }
   }
   t.equal(ids(clauses.filter((each) => !each.confirmed)), 'CHK-4 FTR-3 FTR-5');
   t.end();
@@ -160,9 +198,9 @@ void t.test('texts', (t) => {
     const texts = [
       each.statement,
       each.mainline,
-      ...each.documents.map((passage) => passage.statement),
+      ...[...each.documents, ...(each.later?.documents ?? [])].map((passage) => passage.statement),
       ...(each.notes ?? []),
-      ...(each.deviation ? [each.deviation.note] : []),
+      ...[each.deviation, each.later?.deviation].flatMap((deviation) => (deviation ? [deviation.note] : [])),
     ];
     for (const text of texts) {
       t.match(text, /^[A-Z`0-9].*[.`]$/s, `${each.id} is made of sentences`);
@@ -201,16 +239,19 @@ void t.test('rendering', (t) => {
   }
   t.equal(all.split('no scenario yet').length - 1, clauses.length - 2);
   t.match(pages.get('registration.md'), '- **Scenarios:** `register-null`\n\n<a id="reg-2"></a>\n');
-  t.match(pages.get('registration.md'), '- **Documents:** silent\n');
+  t.match(pages.get('registration.md'), '- **Documents, up to 5.0:** silent\n- **Documents, 5.1 and later:** silent\n');
+  t.match(pages.get('immediate.md'), '- **Documents, 5.1 and later:** none: there the question does not arise\n');
+  t.match(pages.get('registration.md'), '- **Documents, 5.1 and later:** silent\n  - **Undocumented:** as before\n');
+  t.match(pages.get('sysfs.md'), '- **Documents, 5.1 and later:**\n  - `sysfs-kernel-livepatch`, lines 24-26: ');
   t.match(pages.get('registration.md'), '\n  - `module-elf-format.txt`, line 83: A livepatch module');
   t.match(pages.get('elf.md'), '- **Scenarios:** `elf-names`, ``a`b|c``\n');
-  t.match(pages.get('elf.md'), '- **Documented deviation:** ');
-  t.match(pages.get('elf.md'), '- **Undocumented:** ');
-  t.match(pages.get('ftrace.md'), '- **To be confirmed** on a running kernel\n');
+  t.match(pages.get('elf.md'), '\n  - **Documented deviation:** ');
+  t.match(pages.get('elf.md'), '\n  - **Undocumented:** ');
+  t.match(pages.get('stack-check.md'), '- **To be confirmed** on a running kernel\n');
 
   const index = pages.get('README.md') ?? '';
-  t.match(index, '| [Registration](registration.md) | 24 | 1 | 2 | 9 |\n');
-  t.match(index, '| **All** | 118 | 2 | 21 | 25 |\n');
+  t.match(index, '| [Registration](registration.md) | 24 | 1 | 2 | 9 | 2 | 8 |\n');
+  t.match(index, '| **All** | 118 | 2 | 21 | 25 | 15 | 20 |\n');
   t.match(index, '| [ENA-5](life-cycle.md#ena-5) | ');
   t.match(index, '[CHK-4](stack-check.md#chk-4), [FTR-3](ftrace.md#ftr-3), [FTR-5](ftrace.md#ftr-5).');
   for (const [, file, anchor] of index.matchAll(/\]\(([a-z-]+\.md)(?:#([a-z]+-[0-9]+))?\)/g)) {
@@ -225,7 +266,7 @@ void t.test('rendering', (t) => {
     for (const row of page.split('\n').filter((line) => line.startsWith('|'))) {
       widths.add(row.split(/(?<!\\)\|/).length);
     }
-    t.ok([...widths].every((width) => width === 7 || width === 4), `${name}: rows are whole`);
+    t.ok([...widths].every((width) => width === 9 || width === 5), `${name}: rows are whole`);
   }
   t.end();
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { livepatchTxt } from './documents.js';
+import { livepatchRst, livepatchTxt } from './documents.js';
 import type { Clause } from './types.js';
 
 const section = 'ftrace';
@@ -20,6 +20,14 @@ export const ftrace: readonly Clause[] = [
     mainline:
       'Registration accepts it; the enable gives `-EINVAL`. 4.14 logs `livepatch: failed to set ftrace ' +
       "filter for function 'x' (-22)`, 7.3 `livepatch: failed to find location for function 'x'`.",
+    later: {
+      documents: [
+        livepatchRst(
+          '413-419',
+          'Only functions that can be traced can be patched; the critical ones are marked `notrace`.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -54,6 +62,21 @@ export const ftrace: readonly Clause[] = [
         'The document says that the second is rejected, in either order; on 4.14 a probe that comes ' +
         'second is accepted and dead.',
     },
+    later: {
+      documents: [
+        livepatchRst(
+          '440-442',
+          'Both use an ftrace handler that changes the return address; the first wins, and the other is ' +
+          'rejected.',
+        ),
+      ],
+      deviation: {
+        kind: 'contradicts',
+        note:
+          'The document says that the second is rejected; on x86-64 that is so of a kprobe with a ' +
+          '`post_handler` only, and on arm64 of none: the others live beside the patch.',
+      },
+    },
     confirmed: true,
   },
   {
@@ -80,6 +103,21 @@ export const ftrace: readonly Clause[] = [
       kind: 'contradicts',
       note: 'The document limits the conflict to kretprobes; on 4.14 any kprobe at the entry conflicts.',
     },
+    later: {
+      documents: [
+        livepatchRst('437-438', 'Kretprobes that use ftrace are said to conflict with patched functions.'),
+        livepatchRst(
+          '445-446',
+          'Other kprobes in the original function are said to be ignored, which is not a conflict.',
+        ),
+      ],
+      deviation: {
+        kind: 'contradicts',
+        note:
+          'The document names kretprobes; they do not conflict any more, and a kprobe with a ' +
+          '`post_handler` at the entry does on x86-64.',
+      },
+    },
     confirmed: false,
   },
   {
@@ -94,6 +132,14 @@ export const ftrace: readonly Clause[] = [
     mainline:
       'The probe stays registered, and its count stands still while the patch is enabled. It fires again ' +
       'after the disable.',
+    later: {
+      documents: [
+        livepatchRst(
+          '445-446',
+          'Kprobes in the original function are ignored when the code is redirected.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -116,6 +162,13 @@ export const ftrace: readonly Clause[] = [
       kind: 'undocumented',
       note: 'The documents do not mention the sysctl.',
     },
+    later: {
+      documents: [],
+      deviation: {
+        kind: 'undocumented',
+        note: 'The documents do not mention the sysctl.',
+      },
+    },
     confirmed: false,
   },
   {
@@ -131,6 +184,15 @@ export const ftrace: readonly Clause[] = [
     ],
     code: ['kernel/livepatch/patch.c:197-202 (4.14.177)', 'kernel/trace/ftrace.c:1946-1947 (4.14.177)'],
     mainline: 'They live together, whichever comes first: the calls are traced and redirected.',
+    later: {
+      documents: [
+        livepatchRst(
+          '41-47',
+          'The mechanisms that change code must be aware of each other, which dynamic ftrace sees to in ' +
+          'most cases.',
+        ),
+      ],
+    },
     confirmed: true,
   },
 ];

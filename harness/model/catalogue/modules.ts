@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { elfFormat, livepatchTxt } from './documents.js';
+import { elfFormat, elfFormatRst, livepatchRst, livepatchTxt } from './documents.js';
 import { objectMustBeListed } from './notes.js';
 import type { Clause } from './types.js';
 
@@ -23,6 +23,14 @@ export const modules: readonly Clause[] = [
       'kernel/livepatch/core.c:1305-1306 (7.3.4)',
     ],
     mainline: "The log says `livepatch: applying patch 'X' to loading module 'M'`.",
+    later: {
+      documents: [
+        livepatchRst(
+          '270-272',
+          'A module may be loaded after the patch, and its functions are patched once they are there.',
+        ),
+      ],
+    },
     notes: [objectMustBeListed],
     confirmed: true,
   },
@@ -63,6 +71,21 @@ export const modules: readonly Clause[] = [
         'The documents do not say that a patch may keep a module from loading, let alone a disabled ' +
         'patch.',
     },
+    later: {
+      documents: [
+        livepatchRst(
+          '278-281',
+          'A patch is applied as a whole and only when all its symbols have been found; those of ' +
+          'modules not loaded yet are the one exception.',
+        ),
+      ],
+      deviation: {
+        kind: 'undocumented',
+        note:
+          'The documents do not say that a patch keeps a module from loading whose symbols do not fit; ' +
+          '`callbacks.rst` says so of a callback that fails.',
+      },
+    },
     confirmed: true,
   },
   {
@@ -78,6 +101,7 @@ export const modules: readonly Clause[] = [
     mainline:
       "The log says `livepatch: reverting patch 'X' on unloading module 'M'`. It is not logged for a " +
       'patch that is disabled and not in transition.',
+    later: { documents: [] },
     confirmed: true,
   },
   {
@@ -91,6 +115,7 @@ export const modules: readonly Clause[] = [
     mainline:
       "The same log line as for unloading: `livepatch: reverting patch 'X' on unloading module 'M'`. A " +
       'later load of M is patched anew, unless X has relocations for it (MOD-8).',
+    later: { documents: [] },
     confirmed: true,
   },
   {
@@ -109,6 +134,14 @@ export const modules: readonly Clause[] = [
     mainline:
       'M is patched, and a call to one of its functions reaches the version that belongs to the state of ' +
       'the calling task.',
+    later: {
+      documents: [
+        livepatchRst(
+          '270-272',
+          'A module may be loaded after the patch, and its functions are patched once they are there.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -126,6 +159,7 @@ export const modules: readonly Clause[] = [
     mainline:
       'M is refused with the errno of the second patch, and nothing of the first is left on it; the log ' +
       "says `livepatch: reverting patch 'X' on unloading module 'M'` for the first, if it is enabled.",
+    later: { documents: [] },
     confirmed: true,
   },
   {
@@ -155,6 +189,21 @@ export const modules: readonly Clause[] = [
       note:
         'The document says that the relocations are applied when the module loads; on x86-64 up to 6.2 ' +
         'the second load is refused.',
+    },
+    later: {
+      documents: [
+        elfFormatRst('85-87', 'The relocations for a driver that is not loaded are applied when it loads.'),
+        livepatchRst(
+          '270-272',
+          'A module may be loaded after the patch, and its functions are patched once they are there.',
+        ),
+      ],
+      deviation: {
+        kind: 'contradicts',
+        note:
+          'The document says that the relocations are applied when the module loads; on x86-64 up to ' +
+          '6.2 the second load is refused.',
+      },
     },
     confirmed: true,
   },

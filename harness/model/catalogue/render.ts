@@ -2,7 +2,7 @@
 import { UnknownClauseError } from './ids.js';
 import { code, escapeCell, escapeMarkdown } from './markdown.js';
 import { sections } from './sections.js';
-import type { Clause, ClauseId, DocumentReference, Section } from './types.js';
+import type { Clause, ClauseId, Deviation, DocumentReference, Section, Texts } from './types.js';
 
 /** Scenario ids by the clause they test. */
 export type Coverage = ReadonlyMap<ClauseId, readonly string[]>;
@@ -44,13 +44,15 @@ function fileName(section: Section): string {
 
 const introduction = [
   'What `klp` judges a kernel by. Each clause is one statement that can be tested from user space; it ' +
-    'comes with what the documents say of it, by line, and with what mainline does. The documents are ' +
-    '`livepatch.txt` and `module-elf-format.txt` of `Documentation/livepatch` in Linux 4.14.',
+    'comes with what the documents say of it, by line, and with what mainline does. Up to 5.0 the documents ' +
+    'are `livepatch.txt` and `module-elf-format.txt` of `Documentation/livepatch` in Linux 4.14. From 5.1 on, where ' +
+    'nothing is registered any more, they are the `.rst` files there and ' +
+    '`Documentation/ABI/testing/sysfs-kernel-livepatch`, with the lines of 7.3.4; 6.1 says the same.',
   'Mainline was read in the source of 4.14.177 and 7.3.4. Where a clause gives another version as the ' +
     'one from which something holds, that boundary was not read in the source of that version. Where an ' +
     'unmodified kernel disagrees with a clause, the kernel is right and the clause has to be corrected.',
-  'The statement of a clause is what the documents say, even if mainline contradicts them; where the ' +
-    'documents are silent it is what mainline does.',
+  'The statement of a clause is what the documents of 4.14 say, even if mainline contradicts them; where ' +
+    'they are silent it is what mainline does.',
 ];
 
 const legend =
@@ -65,7 +67,7 @@ function renderIndex(pages: readonly Page[], coverage: Coverage): string {
     `[${escapeCell(page.section.title)}](${fileName(page.section)})`,
     ...counts(page.clauses, coverage),
   ]);
-  const head = ['Section', 'Clauses', 'With a scenario', 'Documented deviations', 'Undocumented behaviour'];
+  const head = ['Section', 'Clauses', 'With a scenario', ...kindsByGeneration];
   return paragraphs(
     generated,
     '# Specification',
@@ -73,14 +75,14 @@ function renderIndex(pages: readonly Page[], coverage: Coverage): string {
     '## Counts',
     table(head, [...rows, ['**All**', ...counts(all, coverage)]]),
     legend,
-    ...renderDeviations(all.filter((clause) => clause.deviation?.kind === 'contradicts')),
+    ...renderDeviations(all.filter((clause) => contradicted(clause) || contradicted(clause.later))),
     ...renderUnconfirmed(all.filter((clause) => !clause.confirmed)),
   );
 }
 
 function renderDeviations(clauses: readonly Clause[]): string[] {
   if (clauses.length === 0) return [];
-  return ['## Documented deviations', table(['Clause', 'Deviation'], clauses.map(noted))];
+  return ['## Documented deviations', table(['Clause', 'Up to 5.0', '5.1 and later'], clauses.map(noted))];
 }
 
 function renderUnconfirmed(clauses: readonly Clause[]): string[] {
@@ -91,17 +93,33 @@ function renderUnconfirmed(clauses: readonly Clause[]): string[] {
 }
 
 function noted(clause: Clause): string[] {
-  return [link(clause), escapeCell(clause.deviation?.note ?? '')];
+  const note = (texts: Texts) => (contradicted(texts) ? (texts.deviation?.note ?? '') : 'none');
+  const early = note(clause);
+  const later = clause.later ? note(clause.later) : 'the question does not arise';
+  return [link(clause), escapeCell(early), later === early ? 'the same' : escapeCell(later)];
 }
 
-/** Clauses, with a scenario, documented deviations, undocumented behaviour. */
+function contradicted(texts?: Texts): boolean {
+  return texts?.deviation?.kind === 'contradicts';
+}
+
+const kindsByGeneration = [
+  'Documented deviations, up to 5.0',
+  'Undocumented behaviour, up to 5.0',
+  'Documented deviations, 5.1 and later',
+  'Undocumented behaviour, 5.1 and later',
+] as const;
+
+/** Clauses, with a scenario, and those of {@link kindsByGeneration}. */
 function counts(clauses: readonly Clause[], coverage: Coverage): string[] {
   const count = (predicate: (clause: Clause) => boolean) => String(clauses.filter(predicate).length);
   return [
     String(clauses.length),
     count((clause) => scenariosOf(clause, coverage).length > 0),
-    count((clause) => clause.deviation?.kind === 'contradicts'),
+    count(contradicted),
     count((clause) => clause.deviation?.kind === 'undocumented'),
+    count((clause) => contradicted(clause.later)),
+    count((clause) => clause.later?.deviation?.kind === 'undocumented'),
   ];
 }
 
@@ -118,12 +136,9 @@ function renderPage(page: Page, coverage: Coverage): string {
 function renderClause(clause: Clause, coverage: Coverage): string {
   const scenarios = scenariosOf(clause, coverage);
   const items = [
-    `- **Documents:** ${clause.documents.length === 0 ? 'silent' : ''}`.trimEnd(),
-    ...clause.documents.map((passage) => `  - ${renderPassage(passage)}`),
+    ...renderTexts('up to 5.0', clause),
+    ...(clause.later ? renderTexts(generationOfLater, clause.later, clause.deviation) : [notThere]),
     `- **Mainline:** ${escapeMarkdown(clause.mainline)}`,
-    ...(clause.deviation === undefined
-      ? []
-      : [`- **${deviationLabel[clause.deviation.kind]}:** ${escapeMarkdown(clause.deviation.note)}`]),
     ...(clause.notes ?? []).map((note) => `- **Note:** ${escapeMarkdown(note)}`),
     ...(clause.confirmed ? [] : ['- **To be confirmed** on a running kernel']),
     `- **Code:** ${clause.code.map(code).join(', ')}`,
@@ -135,6 +150,22 @@ function renderClause(clause: Clause, coverage: Coverage): string {
     escapeMarkdown(clause.statement),
     items.join('\n'),
   ).trimEnd();
+}
+
+const generationOfLater = '5.1 and later';
+const notThere = `- **Documents, ${generationOfLater}:** none: there the question does not arise`;
+
+/** @param before the deviation of the generation before, which is not told twice */
+function renderTexts(generation: string, { documents, deviation }: Texts, before?: Deviation): string[] {
+  return [
+    `- **Documents, ${generation}:** ${documents.length === 0 ? 'silent' : ''}`.trimEnd(),
+    ...documents.map((passage) => `  - ${renderPassage(passage)}`),
+    ...(deviation ? [renderDeviation(deviation, before)] : []),
+  ];
+}
+
+function renderDeviation({ kind, note }: Deviation, before?: Deviation): string {
+  return `  - **${deviationLabel[kind]}:** ${note === before?.note ? 'as before' : escapeMarkdown(note)}`;
 }
 
 const deviationLabel = { contradicts: 'Documented deviation', undocumented: 'Undocumented' } as const;

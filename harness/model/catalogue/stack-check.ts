@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { livepatchTxt } from './documents.js';
+import { livepatchRst, livepatchTxt, reliableStacks } from './documents.js';
 import type { Clause } from './types.js';
 
 const section = 'stack-check';
@@ -23,6 +23,14 @@ export const stackCheck: readonly Clause[] = [
       'kernel/livepatch/transition.c:230-231 (4.14.177)',
     ],
     mainline: 'The thread keeps 0 until it has left the function.',
+    later: {
+      documents: [
+        livepatchRst(
+          '97-99',
+          'A sleeping task is patched if none of the affected functions is on its stack.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -42,6 +50,18 @@ export const stackCheck: readonly Clause[] = [
     mainline:
       'The thread keeps 0 until it has left the replacement of the patch below. The original function on ' +
       'a stack does not matter then.',
+    later: {
+      documents: [
+        livepatchRst(
+          '97-99',
+          'A sleeping task is patched if none of the affected functions is on its stack.',
+        ),
+        livepatchRst(
+          '336-340',
+          'Several patches of a function form a list, from which the handler selects.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -62,6 +82,20 @@ export const stackCheck: readonly Clause[] = [
       'kernel/livepatch/transition.c:230-231 (4.14.177)',
     ],
     mainline: 'The thread keeps 1 until it has left the replacement.',
+    later: {
+      documents: [
+        livepatchRst(
+          '97-99',
+          'A sleeping task is patched if none of the affected functions is on its stack.',
+        ),
+        livepatchRst('86-88', 'In a disable tasks converge from the patched to the unpatched state.'),
+        livepatchRst(
+          '388-392',
+          'Removing a module is safe only when nobody uses its functions, which the end of a transition ' +
+          'that was not forced guarantees.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -94,6 +128,24 @@ export const stackCheck: readonly Clause[] = [
         'With a kretprobe on the callee a task may be switched although an affected function is on its ' +
         'stack.',
     },
+    later: {
+      documents: [
+        livepatchRst(
+          '97-99',
+          'A sleeping task is patched if none of the affected functions is on its stack.',
+        ),
+        reliableStacks(
+          '33-38',
+          'A reliable trace has all functions to which the task may return, or else an error says that ' +
+          'it is not reliable.',
+        ),
+        reliableStacks(
+          '171-176',
+          'Where a trampoline has replaced a return address, the original one is reported in its place, ' +
+          'or the trace is unreliable.',
+        ),
+      ],
+    },
     notes: [
       'The behaviour with a kretprobe was concluded from the source of 4.14; it is to be confirmed on ' +
       'each generation.',
@@ -119,6 +171,16 @@ export const stackCheck: readonly Clause[] = [
       'Under the frame-pointer unwinder that is a task which took a fault or was preempted inside the ' +
       'kernel, or which has more than 100 frames. The debug message is `livepatch: klp_check_stack: ' +
       'comm:pid has an unreliable stack`; on 7.3 it begins with `klp_try_switch_task:`.',
+    later: {
+      documents: [
+        livepatchRst('101-102', 'Stack checking is only there on architectures with reliable stacks.'),
+        reliableStacks('33-38', 'A trace that may lack a function must be reported as unreliable.'),
+        reliableStacks(
+          '148-150',
+          'Unwinding across exceptions must be rejected where it is not known to be reliable.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -136,6 +198,11 @@ export const stackCheck: readonly Clause[] = [
     mainline:
       'It switches in another way, or at a later attempt. The debug message is `livepatch: ' +
       'klp_try_switch_task: comm:pid is running`.',
+    later: {
+      documents: [
+        livepatchRst('97-98', 'What is checked are the stacks of sleeping tasks.'),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -152,6 +219,7 @@ export const stackCheck: readonly Clause[] = [
       'With dynamic debug on for `klp_try_switch_task`, 4.14 logs `livepatch: klp_check_stack: comm:pid ' +
       'is sleeping on function F` at each attempt; 7.3 logs it as `klp_try_switch_task: …`. F is the ' +
       'name of the original function, also where a replacement blocks.',
+    later: { documents: [] },
     confirmed: true,
   },
   {
@@ -169,6 +237,14 @@ export const stackCheck: readonly Clause[] = [
     mainline:
       'A task that sleeps in a patched function of a module blocks in the same way as one in a function ' +
       'of vmlinux.',
+    later: {
+      documents: [
+        livepatchRst(
+          '97-99',
+          'A sleeping task is patched if none of the affected functions is on its stack.',
+        ),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -183,6 +259,14 @@ export const stackCheck: readonly Clause[] = [
     ],
     code: ['kernel/livepatch/transition.c:262-264 (4.14.177)'],
     mainline: 'The transition completes as though the patch did not have that object.',
+    later: {
+      documents: [
+        livepatchRst(
+          '270-272',
+          'A module may be loaded after the patch, and its functions are patched once they are there.',
+        ),
+      ],
+    },
     confirmed: true,
   },
 ];

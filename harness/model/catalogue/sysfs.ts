@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { livepatchTxt } from './documents.js';
+import { livepatchRst, livepatchTxt, sysfsAbi } from './documents.js';
 import type { Clause } from './types.js';
 
 const section = 'sysfs';
@@ -17,6 +17,12 @@ export const sysfs: readonly Clause[] = [
     ],
     code: ['kernel/livepatch/core.c:518-524 (4.14.177)', 'kernel/livepatch/core.c:485-492 (7.3.4)'],
     mainline: 'The modes are 0644 and 0444.',
+    later: {
+      documents: [
+        sysfsAbi('24-26', '`enabled` is a writable attribute.'),
+        sysfsAbi('33-34', '`transition` is an attribute that tells whether the patch is in transition.'),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -39,6 +45,12 @@ export const sysfs: readonly Clause[] = [
       'case; whatever follows is ignored, so that `1junk` is accepted. Anything else gives `-EINVAL`. ' +
       '7.3 also takes `e`, `E`, `t` and `T` as true and `d`, `D`, `f` and `F` as false: there `foo` and ' +
       '`disable` switch a patch off.',
+    later: {
+      documents: [
+        sysfsAbi('25-26', '0 disables, and 1 is said to enable again.'),
+        livepatchRst('366-367', '0 disables.'),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -52,6 +64,13 @@ export const sysfs: readonly Clause[] = [
       kind: 'undocumented',
       note: 'The documents do not speak of a write that changes nothing.',
     },
+    later: {
+      documents: [],
+      deviation: {
+        kind: 'undocumented',
+        note: 'The documents do not speak of a write that changes nothing.',
+      },
+    },
     confirmed: true,
   },
   {
@@ -63,6 +82,12 @@ export const sysfs: readonly Clause[] = [
     mainline:
       'It is empty. The ABI text says the same, in line 56 of ' +
       '`Documentation/ABI/testing/sysfs-kernel-livepatch` (4.14.177).',
+    later: {
+      documents: [
+        sysfsAbi('87-89', 'The directory is said to hold attributes of the function.'),
+        sysfsAbi('95', 'There are none at present.'),
+      ],
+    },
     confirmed: true,
   },
   {
@@ -75,6 +100,14 @@ export const sysfs: readonly Clause[] = [
       '`signal`, `force`, `replace` and `stack_order` of the patch and `patched` of the object do not ' +
       'exist. They came later: `signal` and `force` with 4.16 (`signal` left with 5.1), `patched` with ' +
       '6.1, `replace` with 6.11, `stack_order` with 6.14.',
+    later: {
+      documents: [
+        sysfsAbi('36-48', 'There is a file `force`.'),
+        sysfsAbi('50-56', 'There is a file `replace`, from 6.11 on.'),
+        sysfsAbi('58-65', 'There is a file `stack_order`, from 6.14 on.'),
+        sysfsAbi('75-81', 'The directory of an object has a file `patched`, from 6.1 on.'),
+      ],
+    },
     confirmed: true,
   },
 ];

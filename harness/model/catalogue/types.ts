@@ -22,12 +22,21 @@ export interface Section {
   readonly introduction: string;
 }
 
-/** The documents of the 4.14 generation, in `Documentation/livepatch/` of the kernel's source. */
-export type DocumentName = 'livepatch.txt' | 'module-elf-format.txt';
+/**
+ * The documents of the 4.14 generation, up to 5.0, and those of 5.1 and later: in `Documentation/livepatch/` of the
+ * kernel's source, but `sysfs-kernel-livepatch` in `Documentation/ABI/testing/`.
+ */
+export type DocumentName =
+  | 'livepatch.txt'
+  | 'module-elf-format.txt'
+  | 'livepatch.rst'
+  | 'module-elf-format.rst'
+  | 'reliable-stacktrace.rst'
+  | 'sysfs-kernel-livepatch';
 
 export interface DocumentReference {
   readonly document: DocumentName;
-  /** Line or range of lines in Linux 4.14: `164` or `447-459`. */
+  /** Line or range of lines, in Linux 4.14 or in Linux 7.3: `164` or `447-459`. */
   readonly lines: string;
   /** What the passage states, in our own words. */
   readonly statement: string;
@@ -42,8 +51,15 @@ export interface Deviation {
   readonly note: string;
 }
 
-/** One testable statement. Texts are prose in English; what stands between backticks is code. */
-export interface Clause {
+/** What the documents of one generation say of a clause, and where mainline differs from them. */
+export interface Texts {
+  /** Empty when the documents are silent. */
+  readonly documents: readonly DocumentReference[];
+  readonly deviation?: Deviation;
+}
+
+/** One testable statement, with the texts of the 4.14 generation. Texts are prose in English; what stands between backticks is code. */
+export interface Clause extends Texts {
   readonly id: ClauseId;
   readonly section: SectionId;
   /**
@@ -51,13 +67,12 @@ export interface Clause {
    * mainline contradicts them, and what mainline does where they are silent.
    */
   readonly statement: string;
-  /** Empty when the documents are silent. */
-  readonly documents: readonly DocumentReference[];
   /** `kernel/livepatch/core.c:819-820 (4.14.177)`: path, lines, and the version they were read in. */
   readonly code: readonly string[];
   /** What mainline does, with errno and log text, by generation where it differs. */
   readonly mainline: string;
-  readonly deviation?: Deviation;
+  /** The texts of 5.1 and later; absent where the question does not arise there: of registration, of `immediate`. */
+  readonly later?: Texts;
   /** What may be seen in the middle of an operation, and limits of the observation. */
   readonly notes?: readonly string[];
   /** False where a part of {@link mainline} rests on memory: neither read in a source nor seen. */
