@@ -168,11 +168,12 @@ export const elfApplied: readonly Clause[] = [
     code: [
       'kernel/module.c:2337-2339 (4.14.177)',
       'kernel/module.c:3781-3785 (4.14.177)',
+      'kernel/module.c:2435-2440 (5.10.262)',
       'kernel/module/main.c:1630-1635 (7.3.4)',
     ],
     mainline:
-      '4.14 loads the module and never applies the relocations, without a message. 7.3 applies those for ' +
-      'vmlinux in any module.',
+      '4.14 loads the module and never applies the relocations, without a message. 5.10 and later apply ' +
+      'those for vmlinux in any module.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents speak of livepatch modules only.',

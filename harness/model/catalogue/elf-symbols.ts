@@ -58,12 +58,13 @@ export const elfSymbols: readonly Clause[] = [
     code: [
       'kernel/module.c:2712-2713 (4.14.177)',
       'kernel/livepatch/core.c:215-217 (4.14.177)',
+      'kernel/module.c:2837-2838 (5.10.262)',
       'kernel/livepatch/core.c:232-234 (7.3.4)',
     ],
     mainline:
       '4.14 cuts longer names to 127 characters when it copies the symbol table, so that symbols of ' +
-      'vmlinux with 109 to 127 characters cannot be named: the rest does not parse, see ELF-8. From 6.1 ' +
-      'on the limit is 511.',
+      'vmlinux with 109 to 127 characters cannot be named: the rest does not parse, see ELF-8. 5.10 ' +
+      'does the same; on 6.1 and later the limit is 511.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents give no limit.',

@@ -153,10 +153,17 @@ export const enable: readonly Clause[] = [
     section,
     statement: 'A patch that is enabled already cannot be enabled again.',
     documents: [],
-    code: ['kernel/livepatch/core.c:352-356 (4.14.177)', 'kernel/livepatch/core.c:472-476 (4.14.177)'],
+    code: [
+      'kernel/livepatch/core.c:352-356 (4.14.177)',
+      'kernel/livepatch/core.c:472-476 (4.14.177)',
+      'kernel/livepatch/core.c:871-896 (5.10.262)',
+      'kernel/livepatch/core.c:957-977 (7.3.4)',
+    ],
     mainline:
       'Through the API: a kernel warning (`WARN_ON`) and `-EINVAL`, but a plain `-EBUSY` while the ' +
-      "patch's own transition lasts. Through sysfs: `-EINVAL` without a warning.",
+      "patch's own transition lasts. Through sysfs: `-EINVAL` without a warning. From 5.1 on " +
+      '`klp_enable_patch()` must not be called on an enabled patch: it initialises the list heads of a ' +
+      'patch that is in the list.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not speak of enabling twice, and API and sysfs answer differently.',

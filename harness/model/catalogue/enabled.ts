@@ -38,12 +38,16 @@ export const enabled: readonly Clause[] = [
       'kernel/livepatch/core.c:392-399 (4.14.177)',
       'kernel/livepatch/patch.c:231-235 (4.14.177)',
       'kernel/livepatch/transition.c:143-150 (4.14.177)',
+      'kernel/livepatch/core.c:997-1014 (5.10.262)',
+      'kernel/livepatch/transition.c:131 (5.10.262)',
       'kernel/livepatch/core.c:1085-1089 (7.3.4)',
     ],
     mainline:
       'The errno of ftrace is handed on; the log says why and then `livepatch: failed to enable patch ' +
       "'X'`. `enabled` reads 0, no function is redirected and, unless the patch or one of its functions " +
-      'is immediate (IMM-5, IMM-6), `refcnt` is back at its old value.',
+      'is immediate (IMM-5, IMM-6), `refcnt` is back at its old value. 5.10 and later log `livepatch: ' +
+      "failed to patch object 'O'` before that line and `livepatch: 'X': unpatching complete` after it, " +
+      'and the directory is gone.',
     later: {
       documents: [
         livepatchRst(
@@ -72,10 +76,10 @@ export const enabled: readonly Clause[] = [
       'kernel/livepatch/patch.c:186-192 (7.3.4)',
     ],
     mainline:
-      'In tracefs `enabled_functions` counts one user for the function and marks it `I` (the handler may ' +
-      'change the instruction pointer), also when two patches change it. The mark `R` (saved registers) ' +
-      'is there where livepatch asks for them: on 4.14, but not on kernels with ' +
-      '`CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS`, such as the stock 6.1 and 7.3.',
+      'In tracefs `enabled_functions` counts one user for the function and marks it `I` (the handler ' +
+      'may change the instruction pointer), also when two patches change it. The mark `R` (saved ' +
+      'registers) is there where livepatch asks for them: on 4.14 and 5.10, but not on kernels with ' +
+      '`CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS`, such as 6.1 and later on x86-64 and 7.3 on arm64.',
     later: {
       documents: [
         livepatchRst(

@@ -16,10 +16,16 @@ export const ftrace: readonly Clause[] = [
         'Only functions that can be traced can be patched; the critical ones are marked `notrace`.',
       ),
     ],
-    code: ['kernel/livepatch/patch.c:207-212 (4.14.177)', 'kernel/livepatch/patch.c:175-180 (7.3.4)'],
+    code: [
+      'kernel/livepatch/patch.c:207-212 (4.14.177)',
+      'kernel/livepatch/patch.c:209 (5.10.262)',
+      'kernel/livepatch/patch.c:175-179 (6.1.192)',
+      'kernel/livepatch/patch.c:175-180 (7.3.4)',
+    ],
     mainline:
-      'Registration accepts it; the enable gives `-EINVAL`. 4.14 logs `livepatch: failed to set ftrace ' +
-      "filter for function 'x' (-22)`, 7.3 `livepatch: failed to find location for function 'x'`.",
+      'Registration accepts it; the enable gives `-EINVAL`. 4.14 and 5.10 log `livepatch: failed to set ' +
+      "ftrace filter for function 'x' (-22)`, 6.1 and later `livepatch: failed to find location for " +
+      "function 'x'`; then as in ENA-10.",
     later: {
       documents: [
         livepatchRst(
@@ -48,14 +54,19 @@ export const ftrace: readonly Clause[] = [
       'kernel/kprobes.c:1615-1616 (4.14.177)',
       'kernel/trace/ftrace.c:1934-1978 (4.14.177)',
       'kernel/livepatch/patch.c:214-219 (4.14.177)',
+      'kernel/kprobes.c:1031-1043 (4.14.177)',
+      'kernel/kprobes.c:1042-1081 (5.10.262)',
       'kernel/kprobes.c:1147-1181 (7.3.4)',
       'kernel/kprobes.c:1710-1714 (7.3.4)',
+      'arch/arm64/kernel/ftrace.c:72-117 (7.3.4)',
     ],
     mainline:
       'With the probe first, enabling the patch gives `-EBUSY` and the log says `livepatch: failed to ' +
       "register ftrace handler for function 'f' (-16)`. With the patch first, 4.14 lets " +
-      '`register_kprobe()` return 0: a kernel warning is all there is, and the probe never fires. 7.3 ' +
-      'returns the error for a probe that still conflicts (FTR-3).',
+      '`register_kprobe()` return 0: a kernel warning, `Failed to init kprobe-ftrace (-16)`, is all ' +
+      'there is, the probe never fires, and its removal gives two more warnings. 5.10 and later on ' +
+      'x86-64 return `-EBUSY`, without a message, for a probe that still conflicts (FTR-3). On arm64 a ' +
+      'probe at the entry lies before the place that ftrace patches, and nothing conflicts.',
     deviation: {
       kind: 'contradicts',
       note:
@@ -92,13 +103,18 @@ export const ftrace: readonly Clause[] = [
     ],
     code: [
       'kernel/kprobes.c:1000-1003 (4.14.177)',
+      'kernel/kprobes.c:1019-1027 (5.10.262)',
+      'kernel/kprobes.c:1061-1069 (6.1.192)',
+      'kernel/kprobes.c:1060-1068 (6.12.117)',
       'kernel/kprobes.c:1133-1141 (7.3.4)',
       'kernel/kprobes.c:1174-1181 (7.3.4)',
+      'kernel/kprobes.c:1607-1619 (7.3.4)',
     ],
     mainline:
-      'On 4.14 every kprobe at the entry of a function conflicts, because all of them ask ftrace for the ' +
-      'right to change the instruction pointer. On 7.3 only one with a `post_handler` does, so that a ' +
-      'kretprobe does not; from memory this is so since 5.4.',
+      'On 4.14 every kprobe at the entry of a function conflicts, because all of them ask ftrace for ' +
+      'the right to change the instruction pointer. On 5.10 and later on x86-64 only one with a ' +
+      '`post_handler` does, so that a kretprobe does not: it and the patch both work, in either order. ' +
+      'On arm64, where kprobes do not use ftrace, none does.',
     deviation: {
       kind: 'contradicts',
       note: 'The document limits the conflict to kretprobes; on 4.14 any kprobe at the entry conflicts.',
@@ -118,7 +134,7 @@ export const ftrace: readonly Clause[] = [
           '`post_handler` at the entry does on x86-64.',
       },
     },
-    confirmed: false,
+    confirmed: true,
   },
   {
     id: 'FTR-4',
@@ -152,12 +168,18 @@ export const ftrace: readonly Clause[] = [
     code: [
       'kernel/trace/ftrace.c:2745-2746 (4.14.177)',
       'kernel/trace/ftrace.c:6572-6577 (4.14.177)',
+      'kernel/trace/ftrace.c:323-324 (5.10.262)',
+      'kernel/trace/ftrace.c:7694-7699 (5.10.262)',
+      'kernel/trace/ftrace.c:8524-8529 (6.1.192)',
+      'kernel/trace/ftrace.c:8908-8913 (6.12.117)',
       'kernel/trace/ftrace.c:9441-9447 (7.3.4)',
     ],
     mainline:
-      'On 4.14 writing 0 takes the effect from an enabled patch without a message, and enabling one ' +
-      'while it is 0 returns success. 7.3 answers the write with `-EOPNOTSUPP`, patch or no patch. In ' +
-      'between, from memory since 5.5, the write gives `-EBUSY` while a patch is enabled.',
+      'On 4.14 writing 0 takes the effect from an enabled patch without a message, enabling one while ' +
+      'it is 0 returns success, and writing 1 brings all of them into effect. On 5.10, 6.1 and 6.12 the ' +
+      'write gives `-EBUSY` while a function is redirected; otherwise it succeeds, and then enabling a ' +
+      'patch gives `-EBUSY` with the messages of FTR-2. 7.3 answers the write with `-EOPNOTSUPP`, patch ' +
+      'or no patch, and logs once that the file `no longer disables ftrace`.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not mention the sysctl.',
@@ -169,7 +191,7 @@ export const ftrace: readonly Clause[] = [
         note: 'The documents do not mention the sysctl.',
       },
     },
-    confirmed: false,
+    confirmed: true,
   },
   {
     id: 'FTR-6',

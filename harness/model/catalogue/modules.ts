@@ -114,7 +114,7 @@ export const modules: readonly Clause[] = [
     code: ['kernel/module.c:3544-3549 (4.14.177)', 'kernel/livepatch/core.c:951-968 (4.14.177)'],
     mainline:
       "The same log line as for unloading: `livepatch: reverting patch 'X' on unloading module 'M'`. A " +
-      'later load of M is patched anew, unless X has relocations for it (MOD-8).',
+      'later load of M is patched anew, unless X has relocations for it that stay (MOD-8).',
     later: { documents: [] },
     confirmed: true,
   },
@@ -158,7 +158,9 @@ export const modules: readonly Clause[] = [
     ],
     mainline:
       'M is refused with the errno of the second patch, and nothing of the first is left on it; the log ' +
-      "says `livepatch: reverting patch 'X' on unloading module 'M'` for the first, if it is enabled.",
+      "says `livepatch: reverting patch 'X' on unloading module 'M'` for the first, if it is enabled, " +
+      'after the lines of the second. What the second has relocated for M stays as it is, on 7.3 too, ' +
+      'so that on x86-64 the next load of M fails as in MOD-8.',
     later: { documents: [] },
     confirmed: true,
   },
@@ -176,14 +178,18 @@ export const modules: readonly Clause[] = [
     code: [
       'arch/x86/kernel/module.c:174-215 (4.14.177)',
       'kernel/livepatch/core.c:277-281 (4.14.177)',
+      'arch/x86/kernel/module.c:209-211 (5.10.262)',
+      'arch/x86/kernel/module.c:211-213 (6.1.192)',
+      'arch/x86/kernel/module.c:211 (6.12.117)',
       'kernel/livepatch/core.c:332 (7.3.4)',
       'arch/x86/kernel/module.c:214 (7.3.4)',
     ],
     mainline:
       'On x86-64 up to 6.2 the second load of M fails with `-ENOEXEC`, because the relocation finds its ' +
       'own former result: `x86/modules: Skipping invalid relocation target, existing value is nonzero ' +
-      'for type …`. 5.10 and 6.1 do the same. From 6.3 on x86-64 clears the relocations when M is ' +
-      'unloaded and the reload works; arm64 writes them without that check.',
+      'for type …`, and then the lines of MOD-3 with `(-8)`; read in 4.14, 5.10 and 6.1. From 6.3 on ' +
+      'x86-64 clears the relocations when M is unloaded and the reload works, as read in 6.12 and 7.3; ' +
+      'arm64 writes them without that check.',
     deviation: {
       kind: 'contradicts',
       note:

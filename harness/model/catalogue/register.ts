@@ -78,11 +78,18 @@ export const register: readonly Clause[] = [
     section,
     statement: 'Loading a livepatch module taints the kernel.',
     documents: [],
-    code: ['kernel/module.c:2855-2858 (4.14.177)', 'kernel/module/main.c:2601-2604 (7.3.4)'],
+    code: [
+      'kernel/module.c:2855-2858 (4.14.177)',
+      'kernel/module.c:3102-3106 (5.10.262)',
+      'kernel/module/main.c:1821-1824 (6.1.192)',
+      'kernel/module/main.c:2256-2259 (6.12.117)',
+      'kernel/module/main.c:2601-2604 (7.3.4)',
+    ],
     mainline:
       "The kernel gets taint bit 15, the module's own `taint` file shows `K`, and the log says `X: " +
-      'tainting kernel with TAINT_LIVEPATCH`, once a boot. On 4.14 the taint is set while the module ' +
-      'information is read, so that it stays even if a later step of the load fails.',
+      'tainting kernel with TAINT_LIVEPATCH`, once a boot. It is set before symbols and relocations are ' +
+      'looked at, so that it stays even if a later step of the load fails: on 4.14, 5.10 and 6.1 while ' +
+      'the module information is read, on 6.12 and 7.3 once the module is in the list.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not mention the taint.',
@@ -114,13 +121,15 @@ export const register: readonly Clause[] = [
       'kernel/livepatch/core.c:836-839 (4.14.177)',
       'include/linux/livepatch.h:161-165 (4.14.177)',
       'arch/x86/Kconfig:175 (4.14.177)',
+      'kernel/livepatch/core.c:1046-1049 (5.10.262)',
       'kernel/livepatch/core.c:1141-1144 (7.3.4)',
     ],
     mainline:
-      "`-ENOSYS`, and the log says `livepatch: This architecture doesn't have support for the livepatch " +
-      'consistency model.` Reliable stacks need `CONFIG_STACKTRACE` as well as ' +
+      "4.14: `-ENOSYS`, and the log says `livepatch: This architecture doesn't have support for the " +
+      'livepatch consistency model.` Reliable stacks need `CONFIG_STACKTRACE` as well as ' +
       '`CONFIG_HAVE_RELIABLE_STACKTRACE`; x86-64 4.14 has the latter only with the frame-pointer ' +
-      'unwinder and stack validation, not with ORC. 7.3 logs the same text as a warning and goes on.',
+      'unwinder and stack validation, not with ORC. 5.10 and later log the same text as a warning, with ' +
+      '`livepatch: The livepatch transition may never complete.`, and go on.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents name `HAVE_RELIABLE_STACKTRACE` alone; mainline needs `CONFIG_STACKTRACE` too.',
@@ -173,13 +182,15 @@ export const register: readonly Clause[] = [
       'kernel/livepatch/core.c:606-610 (4.14.177)',
       'kernel/livepatch/core.c:687-691 (4.14.177)',
       'kernel/livepatch/core.c:729-730 (4.14.177)',
+      'kernel/livepatch/core.c:222 (5.10.262)',
+      'kernel/livepatch/core.c:222 (6.1.192)',
       'kernel/livepatch/core.c:806-810 (7.3.4)',
       'kernel/livepatch/core.c:917-918 (7.3.4)',
       'kernel/livepatch/core.c:1097-1107 (7.3.4)',
     ],
     mainline:
-      '`-EINVAL`, without a log line. The limits on 64-bit 4.14: 127 characters for `old_name`, 55 for ' +
-      'the name of an object. From 6.1 on `old_name` may have 511.',
+      '`-EINVAL`, without a log line, and nothing is left. The limits on a 64-bit kernel: 55 characters ' +
+      'for the name of an object; for `old_name` 127 on 4.14 and 5.10, 511 on 6.1 and later.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not state the limits.',

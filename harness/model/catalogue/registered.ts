@@ -18,11 +18,17 @@ export const registered: readonly Clause[] = [
       'kernel/livepatch/core.c:699-702 (4.14.177)',
       'lib/kobject.c:234-237 (4.14.177)',
       'fs/sysfs/dir.c:25-34 (4.14.177)',
+      'fs/sysfs/dir.c:29-30 (5.10.262)',
+      'fs/sysfs/dir.c:29-30 (7.3.4)',
+      'kernel/module/main.c:3119-3125 (7.3.4)',
     ],
     mainline:
-      "`-EEXIST`, with a warning and a stack dump: `sysfs: cannot create duplicate filename` and `don't " +
-      'try to register things with the same name in the same directory`. A function given once with ' +
-      'position 0 and once with position 1 counts as the same, because both get the directory `f,1`.',
+      '`-EEXIST`. 4.14 gives a kernel warning from sysfs, `sysfs: cannot create duplicate filename ' +
+      "'/kernel/livepatch/…'`; 5.10 and later write the same line with a stack dump that is no warning. " +
+      "`don't try to register things with the same name in the same directory` follows. A function " +
+      'given once with position 0 and once with position 1 counts as the same, because both get the ' +
+      'directory `f,1`. Nothing is left in sysfs. On 7.3 the load of the module gives `-EBUSY` instead, ' +
+      'because the module loader keeps `-EEXIST` for itself.',
     later: { documents: [] },
     confirmed: true,
   },
@@ -73,8 +79,9 @@ export const registered: readonly Clause[] = [
     ],
     code: ['kernel/livepatch/core.c:737-742 (4.14.177)', 'lib/kobject.c:234-237 (4.14.177)'],
     mainline:
-      '`-EEXIST` for the second one, with a warning from sysfs, because the directory of a patch has the ' +
-      'name of its module.',
+      '`-EEXIST` for the second one, with the messages of REG-18, because the directory of a patch has ' +
+      'the name of its module; the first is not touched. From 5.1 on that holds for as long as the ' +
+      'first is enabled.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not say that there is one patch to a module.',
@@ -102,10 +109,18 @@ export const registered: readonly Clause[] = [
         'Operations that may be done only once are kept apart from those repeated with every enable.',
       ),
     ],
-    code: ['kernel/livepatch/core.c:737-738 (4.14.177)', 'lib/kobject.c:335-340 (4.14.177)'],
+    code: [
+      'kernel/livepatch/core.c:737-738 (4.14.177)',
+      'lib/kobject.c:335-340 (4.14.177)',
+      'kernel/livepatch/core.c:957-977 (7.3.4)',
+      'lib/kobject.c:345-350 (7.3.4)',
+    ],
     mainline:
       'The log says `kobject (…): tried to init an initialized object, something is seriously wrong.`, ' +
-      'with a stack dump, and the registration goes on as usual.',
+      'with a stack dump, for the patch, each object and each function, and the registration goes on as ' +
+      'usual. From 5.1 on the same comes of enabling a patch again whose module stayed loaded. On ' +
+      'x86-64 it fails with `-ENOEXEC` where relocations for a loaded object would be applied a second ' +
+      'time (MOD-8).',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not say whether a patch may be registered a second time.',
@@ -142,7 +157,8 @@ export const registered: readonly Clause[] = [
     code: ['kernel/livepatch/core.c:737-738 (4.14.177)'],
     mainline:
       'The directory is made by `klp_register_patch()` and removed by `klp_unregister_patch()`, whether ' +
-      'the module is loaded or not.',
+      'the module is loaded or not. From 5.1 on it is there from the enable until the disable is ' +
+      'complete.',
     deviation: {
       kind: 'contradicts',
       note:

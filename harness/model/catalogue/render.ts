@@ -48,9 +48,10 @@ const introduction = [
     'are `livepatch.txt` and `module-elf-format.txt` of `Documentation/livepatch` in Linux 4.14. From 5.1 on, where ' +
     'nothing is registered any more, they are the `.rst` files there and ' +
     '`Documentation/ABI/testing/sysfs-kernel-livepatch`, with the lines of 7.3.4; 6.1 says the same.',
-  'Mainline was read in the source of 4.14.177 and 7.3.4. Where a clause gives another version as the ' +
-    'one from which something holds, that boundary was not read in the source of that version. Where an ' +
-    'unmodified kernel disagrees with a clause, the kernel is right and the clause has to be corrected.',
+  'Mainline was read in the source of 4.14.177 and 7.3.4 and, in parts, of 5.10.262, 6.1.192 and 6.12.117. Where a ' +
+    'clause gives another version as the one from which something holds, that boundary was not read in the source ' +
+    'of that version. Where an unmodified kernel disagrees with a clause, the kernel is right and the clause has to ' +
+    'be corrected.',
   'The statement of a clause is what the documents of 4.14 say, even if mainline contradicts them; where ' +
     'they are silent it is what mainline does.',
 ];

@@ -215,11 +215,16 @@ export const symbols: readonly Clause[] = [
     documents: [
       livepatchTxt('470-476', 'Only functions that can be traced can be patched.'),
     ],
-    code: ['kernel/livepatch/patch.c:207-212 (4.14.177)', 'kernel/livepatch/patch.c:175-180 (7.3.4)'],
+    code: [
+      'kernel/livepatch/patch.c:207-212 (4.14.177)',
+      'kernel/livepatch/patch.c:209 (5.10.262)',
+      'kernel/livepatch/patch.c:175-179 (6.1.192)',
+      'kernel/livepatch/patch.c:175-180 (7.3.4)',
+    ],
     mainline:
       '4.14: registration returns 0, enabling gives `-EINVAL`, and the log says `livepatch: failed to ' +
-      "set ftrace filter for function 'x' (-22)`. 7.3 says `livepatch: failed to find location for " +
-      "function 'x'`, also with `-EINVAL`.",
+      "set ftrace filter for function 'x' (-22)`; 5.10 says the same. 6.1, 6.12 and 7.3 say `livepatch: " +
+      "failed to find location for function 'x'`, also with `-EINVAL`.",
     later: {
       documents: [
         livepatchRst(

@@ -38,13 +38,16 @@ export const sysfs: readonly Clause[] = [
     code: [
       'kernel/livepatch/core.c:455-457 (4.14.177)',
       'lib/kstrtox.c:332-367 (4.14.177)',
+      'lib/kstrtox.c:336-370 (5.10.262)',
+      'lib/kstrtox.c:348-387 (6.1.192)',
+      'lib/kstrtox.c:348-387 (6.12.117)',
       'lib/kstrtox.c:351-395 (7.3.4)',
     ],
     mainline:
-      '4.14 takes `y`, `Y` and `1` as true, `n`, `N` and `0` as false, and `on` and `off` in either ' +
-      'case; whatever follows is ignored, so that `1junk` is accepted. Anything else gives `-EINVAL`. ' +
-      '7.3 also takes `e`, `E`, `t` and `T` as true and `d`, `D`, `f` and `F` as false: there `foo` and ' +
-      '`disable` switch a patch off.',
+      '4.14 and 5.10 take `y`, `Y` and `1` as true, `n`, `N` and `0` as false, and `on` and `off` in ' +
+      'either case; whatever follows is ignored, so that `1junk` is accepted. Anything else gives ' +
+      '`-EINVAL`. 6.1 and 6.12 also take `t` and `T` as true and `f` and `F` as false, and 7.3 `e` and ' +
+      '`E` as true and `d` and `D` as false too: there `foo` and `disable` switch a patch off.',
     later: {
       documents: [
         sysfsAbi('25-26', '0 disables, and 1 is said to enable again.'),

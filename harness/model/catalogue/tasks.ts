@@ -107,12 +107,13 @@ export const tasks: readonly Clause[] = [
     code: [
       'kernel/sched/idle.c:271-272 (4.14.177)',
       'kernel/livepatch/transition.c:385-396 (4.14.177)',
+      'kernel/livepatch/transition.c:418 (6.1.192)',
       'kernel/livepatch/transition.c:459-465 (7.3.4)',
       'kernel/sched/idle.c:386-387 (7.3.4)',
     ],
     mainline:
-      '4.14 does not wake an idle CPU for it: an idle CPU whose timer tick is stopped may delay the end ' +
-      'of the transition. 7.3 wakes the CPUs whose idle task has not switched.',
+      '4.14 and 5.10 do not wake an idle CPU for it: an idle CPU whose timer tick is stopped may delay ' +
+      'the end of the transition. 6.1 and later wake the CPUs whose idle task has not switched.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not say that an idle CPU may delay the transition.',

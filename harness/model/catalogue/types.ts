@@ -58,7 +58,10 @@ export interface Texts {
   readonly deviation?: Deviation;
 }
 
-/** One testable statement, with the texts of the 4.14 generation. Texts are prose in English; what stands between backticks is code. */
+/**
+ * One testable statement, with the texts of the 4.14 generation. Texts are prose in English; what stands between backticks
+ * is code.
+ */
 export interface Clause extends Texts {
   readonly id: ClauseId;
   readonly section: SectionId;

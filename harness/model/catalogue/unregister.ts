@@ -39,8 +39,9 @@ export const unregister: readonly Clause[] = [
     code: ['kernel/livepatch/core.c:786-798 (4.14.177)', 'kernel/livepatch/transition.c:85-113 (4.14.177)'],
     mainline:
       '4.14 looks at `enabled` alone and returns 0 in the middle of an unpatching transition as well. ' +
-      'The transition goes on: `patch_state` stays 0 or 1 until it ends, and no directory is left ' +
-      'through which it could be watched or reversed.',
+      'The transition goes on: `patch_state` stays 0 or 1, every other enable or disable gives ' +
+      '`-EBUSY`, and no directory is left through which it could be watched or reversed. It ends, and ' +
+      "the module's reference is dropped, when the last task has switched.",
     deviation: {
       kind: 'contradicts',
       note:
@@ -61,8 +62,8 @@ export const unregister: readonly Clause[] = [
     ],
     code: ['kernel/livepatch/core.c:597-602 (4.14.177)', 'kernel/livepatch/core.c:791-798 (4.14.177)'],
     mainline:
-      'When `klp_unregister_patch()` returns 0 the directory is gone: the call waits until the last user ' +
-      'of it has let go.',
+      'When `klp_unregister_patch()` returns 0 the directory is gone: the call waits until the last ' +
+      'user of it has let go, and until then the directory stays.',
     notes: [directoryGoesLater],
     confirmed: true,
   },
