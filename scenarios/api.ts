@@ -8,6 +8,7 @@ import { gateOf, livepatch, scenario, target } from '../harness/index.js';
 const lib = target('klp_target');
 const needs = ['livepatch', 'reliable-stacks', 'registration'] as const;
 const driven = livepatch('klp_driven', { klp_target: ['klp_target_alpha'] }, { driven: true });
+const drivenToo = livepatch('klp_driven_too', { klp_target: ['klp_target_alpha'] }, { driven: true });
 const older = livepatch('klp_older', { klp_target: ['klp_target_beta'] });
 const newer = livepatch('klp_newer', { klp_target: ['klp_target_beta'] });
 /** A task can sleep in its replacement. */
@@ -106,24 +107,31 @@ export const stackByCalls = scenario({
   title: 'Calls keep to the order of registration: the newest enabled patch is disabled first, the oldest disabled one enabled first',
   clauses: ['DIS-2', 'ENA-5', 'ENA-12', 'DIS-4'],
   needs,
-  modules: [lib, driven, newer],
-  async run({ load, disable, api, observe }) {
+  modules: [lib, driven, drivenToo],
+  async run({ load, api, observe }) {
     await load(lib);
-    await load(driven);
-    await api.register(driven);
-    await api.enable(driven);
-    await observe.transitionEnd(driven);
-    await load(newer);
-    await observe.transitionEnd(newer);
+    for (const patch of [driven, drivenToo]) {
+      await load(patch);
+      await api.register(patch);
+      await api.enable(patch);
+      await observe.transitionEnd(patch);
+    }
     await api.disable(driven);
     await observe.call(lib.alpha);
 
-    await disable(newer);
-    await observe.transitionEnd(newer);
-    await api.disable(driven);
-    await observe.transitionEnd(driven);
+    for (const patch of [drivenToo, driven]) {
+      await api.disable(patch);
+      await observe.transitionEnd(patch);
+      await observe.call(lib.alpha);
+    }
+    await api.enable(drivenToo);
+    await observe.sysfs(drivenToo);
     await observe.call(lib.alpha);
-    await observe.call(lib.beta);
+    for (const patch of [driven, drivenToo]) {
+      await api.enable(patch);
+      await observe.transitionEnd(patch);
+      await observe.call(lib.alpha);
+    }
   },
 });
 
@@ -222,7 +230,7 @@ export const unregisterWaits = scenario({
     await api.hold(driven);
     const call = await api.beginUnregister(driven);
     await call.waits();
-    await observe.sysfs(driven);
+    await observe.patches();
     await api.letGo(driven);
     await call.end();
     await call.waits();

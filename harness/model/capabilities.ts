@@ -190,6 +190,7 @@ const rows = {
   'kprobes-report-errors': kernel('register_kprobe() says when ftrace refuses (4.16 and later)', inImage(kprobeErrors)),
   'function-tracer': kernel('the function tracer', set('FUNCTION_TRACER')),
   'graph-tracer': kernel('the function graph tracer', set('FUNCTION_GRAPH_TRACER')),
+  'graph-operations': kernel('the graph tracer is an ftrace operation like others (5.17 and later)', symbol('ftrace_graph_func')),
   'dynamic-debug': kernel('debug messages can be switched on one by one', set('DYNAMIC_DEBUG')),
   'module-unload': kernel('modules can be unloaded', set('MODULE_UNLOAD')),
   'all-symbols': kernel('/proc/kallsyms has data and static symbols', set('KALLSYMS_ALL')),

@@ -30,7 +30,7 @@ function successors(state: State, facts: Facts): readonly State[] {
   if (transition?.phase === 'running' && !isHeld(state, facts)) {
     next.push({ ...state, transition: { ...transition, phase: 'finishing' } });
   }
-  const leaving = state.patches.find((p) => p.presence === 'leaving');
+  const leaving = state.patches.find((p) => p.presence === 'leaving' && !state.heldKobjects.includes(p.description.name));
   if (leaving) {
     // The directory first, then the reference; both are seen as one step (klp_free_patch_finish, 5.1 and later).
     const without = { ...state, patches: state.patches.filter((p) => p !== leaving) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { clause as clauseOf } from './catalogue/index.js';
+import { textsFor } from './catalogue/index.js';
 import { type LogLine, type Operation, type Outcome, step } from './operations/index.js';
 import { type Observation, type Prediction, learn, predict } from './observations/index.js';
 import { closure } from './progress.js';
@@ -70,7 +70,17 @@ export class ReferenceModel {
 
   /** Ways an operation may end now. */
   allowed(op: Operation): readonly Outcome[] {
-    return this.states.flatMap((s) => step(s, op, this.#facts));
+    return this.states.flatMap((s) => step(s, op, this.#facts)).flatMap((o) => this.#ofGeneration(o));
+  }
+
+  /** A rule says what some generation's documents demand; those of this one may agree with mainline, or be silent. */
+  #ofGeneration(outcome: Outcome): readonly Outcome[] {
+    if (outcome.clause === null || this.#contradicts(outcome.clause)) return [outcome];
+    return outcome.oracle === 'documents' ? [] : [{ ...outcome, forbidden: false }];
+  }
+
+  #contradicts(clause: string): boolean {
+    return textsFor(clause, this.#facts.capabilities).deviation?.kind === 'contradicts';
   }
 
   /**
@@ -109,9 +119,13 @@ export class ReferenceModel {
     });
   }
 
+  #predictionOf({ documented, ...prediction }: Prediction): Prediction {
+    return documented && this.#contradicts(prediction.clause) ? { ...prediction, documented } : prediction;
+  }
+
   /** Judges an observation and keeps the states that explain it; when none does, all are kept. */
   observe(seen: Observation): readonly Judgement[] {
-    const candidates = this.states.map((state) => ({ state, predictions: predict(state, seen, this.#facts) }));
+    const candidates = this.states.map((state) => ({ state, predictions: predict(state, seen, this.#facts).map((p) => this.#predictionOf(p)) }));
     const explaining = candidates.filter((c) => c.predictions.every(isMet));
     if (explaining.length > 0) this.#states = unique(explaining.map((c) => learn(c.state, seen)));
     const wrong = (c: { readonly predictions: readonly Prediction[] }): number => c.predictions.filter((p) => !isMet(p)).length;
@@ -132,12 +146,13 @@ export class ReferenceModel {
    * @param aspect log texts are in no document: there the documents are silent, whatever they say of the operation
    */
   #judge(id: string, what: string, seen: string, allowed: string, fits: Fit, aspect?: 'log'): Judgement {
-    const clause = clauseOf(id);
-    const [reference] = clause.documents;
+    const { documents, deviation } = textsFor(id, this.#facts.capabilities);
+    const [reference] = documents;
     const does = fits === 'mainline' || fits === 'mainline alone';
-    const silent = aspect === 'log' || !reference || clause.deviation?.kind === 'undocumented';
+    const silent = aspect === 'log' || !reference || deviation?.kind === 'undocumented';
     const stance: Stance = silent ? 'silent' : fits === 'mainline' || fits === 'documents' ? 'allow' : 'forbid';
     const ruling = rule(stance, does, this.#profile);
+    const note = ruling.verdict === 'deviates' ? (deviation?.note ?? ruling.note) : ruling.note;
     return {
       clause: id,
       what,
@@ -145,7 +160,7 @@ export class ReferenceModel {
       mainline: { allowed, does },
       documents: reference ? { stance, reference: `${reference.document}:${reference.lines}` } : { stance },
       verdict: ruling.verdict,
-      ...(ruling.note === undefined ? {} : { note: ruling.note }),
+      ...(note === undefined ? {} : { note }),
     };
   }
 }

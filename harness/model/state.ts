@@ -88,6 +88,8 @@ export interface State {
   readonly tasks: readonly ParkedTask[];
   /** References that livepatch holds of patch modules; none where a module is not named. */
   readonly references: Readonly<Record<string, number>>;
+  /** Patches whose enable was refused after it had taken a reference that it never gives back. */
+  readonly leaked: readonly string[];
   /** Patches that were registered at some time since their module was loaded: their kobjects have been initialised. */
   readonly initialised: readonly string[];
   /** `<patch> <object>`: livepatch relocations that hold an address, though the object they point into may have gone. */
@@ -108,6 +110,7 @@ export const pristine: State = {
   transition: null,
   tasks: [],
   references: {},
+  leaked: [],
   initialised: [],
   relocated: [],
   heldKobjects: [],

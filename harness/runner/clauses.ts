@@ -39,10 +39,9 @@ export function judgeClauses(
   const same = results.every((r) => past?.finished.get(r.scenario)?.result === r);
   const written = past && same ? past.judged : new Map<string, Verdict>();
   const judged = clauseResults(results);
-  for (const { clause, verdict, scenarios, note: own } of judged) {
+  for (const { clause, verdict, scenarios, note } of judged) {
     if (written.get(clause) === verdict) continue;
-    const { statement, deviation } = clauseOf(clause);
-    const note = verdict === 'deviates' ? deviation?.note : own;
+    const { statement } = clauseOf(clause);
     journal.emit('clause.judged', { kernel, clause, statement, verdict, scenarios: [...scenarios], ...(note === undefined ? {} : { note }) });
   }
   return judged.map((c) => c.verdict);

@@ -112,6 +112,8 @@ export const registered: readonly Clause[] = [
     code: [
       'kernel/livepatch/core.c:737-738 (4.14.177)',
       'lib/kobject.c:335-340 (4.14.177)',
+      'lib/kobject.c:283 (4.14.177)',
+      'lib/kobject.c:650-653 (4.14.177)',
       'kernel/livepatch/core.c:957-977 (7.3.4)',
       'lib/kobject.c:345-350 (7.3.4)',
     ],
@@ -120,7 +122,8 @@ export const registered: readonly Clause[] = [
       'with a stack dump, for the patch, each object and each function, and the registration goes on as ' +
       'usual. From 5.1 on the same comes of enabling a patch again whose module stayed loaded. On ' +
       'x86-64 it fails with `-ENOEXEC` where relocations for a loaded object would be applied a second ' +
-      'time (MOD-8).',
+      'time (MOD-8). The first name of each kobject has been freed by then and is freed once more, so ' +
+      'that what its directory is called is not defined: on 4.14.177 it was seen to be missing.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not say whether a patch may be registered a second time.',

@@ -14,7 +14,8 @@ function callClause(state: State, f: FunctionName, caller: number): ClauseId {
   const held = holders(state).some((h) => h.task.tid === caller);
   if (held && state.transition?.patch === description.name) return 'ENA-14';
   const loaded = state.modules.map((m) => m.name);
-  const cameLater = loaded.indexOf(f.object) > loaded.indexOf(description.name);
+  // A driven module's patch is enabled at some time after it was loaded.
+  const cameLater = description.driven !== true && loaded.indexOf(f.object) > loaded.indexOf(description.name);
   if (cameLater) return state.transition?.patch === description.name ? 'MOD-6' : 'MOD-1';
   if (f.position !== undefined) return 'REG-14';
   return 'ENA-12';
@@ -41,10 +42,8 @@ export const referencesRule: Rule<'references'> = (state, { module, count }, fac
 
 function referencesClause(state: State, module: string, { capabilities }: Facts): ClauseId {
   const patch = findPatch(state, module);
-  if (pinnedBy(state, module) !== undefined) {
-    if (references(state, module) > 1) return 'IMM-3';
-    return pinnedBy(state, module) ?? 'IMM-2';
-  }
+  const pinned = pinnedBy(state, module);
+  if (pinned !== undefined) return references(state, module) > 1 ? 'IMM-3' : pinned;
   if (patch?.enabled) return 'ENA-9';
   const neverEnabled = state.references[module] === undefined && patch !== undefined;
   return neverEnabled && capabilities.has('registration') ? 'REG-20' : 'DIS-6';
@@ -59,14 +58,17 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
   const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition)];
   const known = findPatch(state, patch);
   // Of a patch that has left already nobody knows which way it went last.
-  if (log && known) predictions.push(completion(patch, known.enabled, log));
+  if (log && known) predictions.push(...completion(patch, known.enabled, log));
   return predictions;
 };
 
-function completion(patch: string, enabled: boolean, log: readonly string[]): Prediction {
-  const text = `'${patch}': ${enabled ? '' : 'un'}patching complete`;
+/** A transition that has begun in this part of the log says that it is complete; nothing is known of an earlier one. */
+function completion(patch: string, enabled: boolean, log: readonly string[]): readonly Prediction[] {
+  const direction = enabled ? 'patching' : 'unpatching';
+  const text = `'${patch}': ${direction} complete`;
   const seen = log.filter((line) => line.includes('livepatch: ')).join(' ⏎ ') || 'nothing of livepatch';
-  return prediction(enabled ? 'ENA-4' : 'DIS-4', `${patch}: kernel log`, seen, text, log.some((line) => line.includes(text)));
+  if (!log.some((line) => new RegExp(`'${patch}': (starting )?${direction}\\b(?! complete)`).test(line))) return [];
+  return [prediction(enabled ? 'ENA-4' : 'DIS-4', `${patch}: kernel log`, seen, text, log.some((line) => line.includes(text)))];
 }
 
 /** Addresses that livepatch relocations hold: written when the patch is taken, or while its module loads. */

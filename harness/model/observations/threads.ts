@@ -50,7 +50,7 @@ export const threadsRule: Rule<'threads'> = (state, { threads, settled }, facts)
 
 function atRest(state: State, what: string, threads: readonly SeenThread[]): readonly Prediction[] {
   const text = '-1 everywhere: nothing is in transition';
-  const immediate = state.patches.some((p) => p.stacked !== null && p.description.immediate === true);
+  const immediate = state.patches.some((p) => p.description.immediate === true);
   const clauses: readonly ClauseId[] = immediate ? ['TRN-2', 'IMM-1'] : ['TRN-2'];
   return clauses.map((clause) => threadsPrediction(clause, what, threads, text, () => [-1]));
 }

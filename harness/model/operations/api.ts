@@ -2,7 +2,7 @@
 import type { LivepatchDescription } from '../description.js';
 import { type Facts, type Patch, type State, findPatch } from '../state.js';
 import { disableRules, enableRules, reversed } from './enable.js';
-import { enableNew } from './load.js';
+import { enableNew, withDemand } from './load.js';
 import { acceptance, refusal, register } from './register.js';
 import { type ApiCall, type Context, type LogLine, type OperationOf, type Outcome, type Rule, decide, lines } from './types.js';
 
@@ -118,7 +118,8 @@ function registerPatch(context: ApiContext): readonly Outcome[] {
   if (patch) return [];
   const refused = refusedBy(description, state, facts);
   if (refused) return [refused];
-  return orElse(decide(registerRules, context), () => [
+  return orElse(decide(registerRules, context), () =>
+    withDemand(
     {
       clause: acceptance(description, state, facts, 'REG-20'),
       errno: 'OK',
@@ -129,7 +130,8 @@ function registerPatch(context: ApiContext): readonly Outcome[] {
       oracle: 'mainline',
       forbidden: false,
     },
-  ]);
+    state,
+  ));
 }
 
 function refusedBy(description: LivepatchDescription, state: State, facts: Facts): Outcome | undefined {

@@ -7,6 +7,7 @@ import {
   type PatchState,
   type State,
   type Transition,
+  entryFor,
   findPatch,
   refer,
   replacePatch,
@@ -54,6 +55,7 @@ export const enableRules: readonly Rule<Switching>[] = [
     because: 'an older patch is disabled, and patches are enabled in the order of their registration',
     when: (c) => c.via === 'load' && olderDisabled(c),
     errno: 'EBUSY',
+    documented: { because: 'patches may be enabled in another order than registered', errno: 'OK', next: enabled },
   },
   {
     clause: 'ENA-5',
@@ -101,6 +103,16 @@ export const enableRules: readonly Rule<Switching>[] = [
     errno: 'EBUSY',
     log: refused,
     next: cancelled,
+    documented: { because: 'only kretprobes conflict with patches', errno: 'OK', next: enabled },
+  },
+  {
+    clause: 'FTR-2',
+    because: 'a kretprobe has the function, and shares it with the patch',
+    when: sharesWithReturnProbe,
+    errno: 'OK',
+    log: enablingLines,
+    next: enabled,
+    documented: { because: 'the second user of the redirection is rejected', errno: 'EBUSY', next: ({ state }) => state },
   },
   {
     clause: 'FTR-5',
@@ -159,6 +171,10 @@ function obstacle({ state, patch, facts }: Switching): Obstacle | undefined {
   );
 }
 
+function sharesWithReturnProbe({ state, patch }: Switching): boolean {
+  return state.probes.some((p) => p.place === 'return' && p.alive && entryFor(patch.description, p.function) !== undefined);
+}
+
 /** Whether ftrace would refuse one of these functions (klp_patch_func): only the first patch of a function asks it. */
 export function ftraceObstacle(entries: readonly Entry[], state: State, facts: Facts): Obstacle | undefined {
   for (const { function: f } of entries) {
@@ -166,7 +182,7 @@ export function ftraceObstacle(entries: readonly Entry[], state: State, facts: F
     const kind = symbolKind(f);
     if (kind !== 'function') return { name: f.name, why: kind };
     if (!state.ftraceOn && facts.capabilities.has('permanent-ftrace')) return { name: f.name, why: 'switched off' };
-    const probe = state.probes.find((p) => functionKey(p.function) === functionKey(f) && excludesPatch(p, facts));
+    const probe = state.probes.find((p) => p.alive && functionKey(p.function) === functionKey(f) && excludesPatch(p, facts));
     if (probe) return { name: f.name, why: probe.place === 'return' ? 'return probe' : 'entry probe' };
   }
   return undefined;
@@ -215,8 +231,9 @@ function noSite(f: string, finds: boolean): string {
 }
 
 /** A failed enable: as before, but for the reference that an immediate patch never gives back. */
-function cancelled({ state, patch }: Switching): State {
-  return pinsItsModule(patch.description) ? refer(state, patch.description.name, 1) : state;
+function cancelled({ state, patch: { description } }: Switching): State {
+  if (!pinsItsModule(description)) return state;
+  return refer({ ...state, leaked: [...new Set([...state.leaked, description.name])] }, description.name, 1);
 }
 
 // ---- disable ---------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ const writeRules: readonly Rule<Write>[] = [
     because: 'this generation cannot enable a patch a second time',
     when: (c) => !patchWritten(c).enabled && !c.facts.capabilities.has('registration'),
     errno: 'EINVAL',
+    documented: { because: 'a disabled patch is enabled by writing 1', errno: 'OK', next: ({ state }) => state },
   },
 ];
 
@@ -57,7 +58,7 @@ function patchWritten({ op, state }: Write): Patch {
 /** The ways a write into `enabled` may end. */
 export function writeEnabled(state: State, op: OperationOf<'write-enabled'>, facts: Facts): readonly Outcome[] {
   const patch = findPatch(state, op.patch);
-  if (patch?.presence === 'leaving') return writeToLeaving(state);
+  if (patch?.presence === 'leaving' && !state.heldKobjects.includes(op.patch)) return writeToLeaving(state);
   const decided = decide(writeRules, { state, op, facts });
   if (decided.length > 0 || !patch) return decided;
   return decide(patch.enabled ? disableRules : enableRules, { state, patch, facts, via: 'write' });

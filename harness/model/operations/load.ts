@@ -56,11 +56,19 @@ export function enableNew(state: State, description: LivepatchDescription, facts
   const patch = findPatch(registered, description.name);
   if (!patch) return [];
   const outcomes = decide(enableRules, { state: registered, patch, facts, via: 'load' });
-  return outcomes.map((o) => {
-    if (o.errno !== 'OK') return o;
+  return outcomes.flatMap((o): readonly Outcome[] => {
+    if (o.errno !== 'OK') return [{ ...o, next: { ...state, initialised: registered.initialised } }];
     const clause = o.clause === 'ENA-4' ? acceptance(description, state, facts, 'ENA-4') : o.clause;
-    return { ...o, clause, log: [...o.log, ...doubts(facts)] };
+    return withDemand({ ...o, clause, log: [...o.log, ...doubts(facts)] }, state);
   });
+}
+
+/** A patch that is taken although the document wants its positions otherwise: an outcome for each. */
+export function withDemand(outcome: Outcome, refused: State): readonly Outcome[] {
+  if (outcome.clause !== 'REG-13') return [outcome];
+  const because = 'the position of a unique symbol is 0';
+  const demanded: Outcome = { ...outcome, errno: 'EINVAL', log: [], next: refused, because, oracle: 'documents' };
+  return [{ ...outcome, forbidden: true }, demanded];
 }
 
 /** Later kernels take a patch although they can't check stacks, and say so. */

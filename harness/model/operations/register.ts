@@ -96,7 +96,7 @@ const objectChecks: readonly Check<PatchedObject>[] = [
   {
     clause: ({ patch }) => (objectsOf(patch).some((o) => o.literal) ? 'REG-24' : 'REG-18'),
     because: 'two objects would have the same directory',
-    refuses: ({ patch }, object) => objectsOf(patch).find((o) => o.name === object.name) !== object,
+    refuses: ({ patch }, object) => objectsOf(patch).filter((o) => o.name === object.name).length > 1,
     errno: 'EEXIST',
     log: ({ patch }, object) => [duplicate(`${patch.name}/${object.name}`)],
   },
@@ -119,7 +119,7 @@ const entryChecks: readonly Check<Entry>[] = [
     clause: 'REG-18',
     because: 'two functions would have the same directory',
     refuses: ({ patch }, one) =>
-      sameDirectory(patch, one)[0]?.entry !== one.entry,
+      sameDirectory(patch, one).length > 1,
     errno: 'EEXIST',
     log: ({ patch }, one) => [duplicate(`${patch.name}/${one.object.name}/${directoryOf(one)}`)],
   },

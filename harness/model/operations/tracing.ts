@@ -13,12 +13,24 @@ type AddProbe = Context<OperationOf<'probe'>>;
 /** Which clause speaks to a probe on a patched function: the document knows of kretprobes only. */
 const clauseOf = ({ place }: { readonly place: string }): ClauseId => (place === 'return' ? 'FTR-2' : 'FTR-3');
 
+const rejected: Rule<AddProbe>['documented'] = {
+  because: 'the second user of the redirection is rejected',
+  errno: 'EBUSY',
+  next: ({ state }) => state,
+};
+const conflictUnknown: Rule<AddProbe>['documented'] = {
+  because: 'only kretprobes conflict with patches',
+  errno: 'OK',
+  next: (c) => withProbe(c, true),
+};
+
 const probeRules = (clause: ClauseId): readonly Rule<AddProbe>[] => [
   {
     clause,
     because: 'a patch has the function, and the first user of its redirection wins',
     when: (c) => collides(c) && c.facts.capabilities.has('kprobes-report-errors'),
     errno: 'EBUSY',
+    ...(clause === 'FTR-3' ? { documented: conflictUnknown } : {}),
   },
   {
     clause,
@@ -27,7 +39,29 @@ const probeRules = (clause: ClauseId): readonly Rule<AddProbe>[] => [
     errno: 'OK',
     log: () => lines(clause, 'WARNING: .*kernel/kprobes\\.c'),
     next: (c) => withProbe(c, false),
-    documented: { because: 'the second user of the redirection is rejected', errno: 'EBUSY', next: ({ state }) => state },
+    documented: clause === 'FTR-3' ? conflictUnknown : rejected,
+  },
+  {
+    clause: 'FTR-4',
+    because: 'a probe in the middle of a function has nothing to do with ftrace',
+    when: ({ op }) => op.place === 'inside',
+    errno: 'OK',
+    next: (c) => withProbe(c, true),
+  },
+  {
+    clause: 'FTR-2',
+    because: 'a patch has the function, and a kretprobe shares it',
+    when: ({ op }) => op.place === 'return',
+    errno: 'OK',
+    next: (c) => withProbe(c, true),
+    documented: rejected,
+  },
+  {
+    clause: 'FTR-3',
+    because: 'a patch has the function, and a kprobe shares it',
+    when: () => true,
+    errno: 'OK',
+    next: (c) => withProbe(c, true),
   },
 ];
 
@@ -43,11 +77,13 @@ function withProbe({ state, op }: AddProbe, alive: boolean): State {
 /** The ways register_kprobe() or register_kretprobe() may end. */
 export function probe(state: State, op: OperationOf<'probe'>, facts: Facts): readonly Outcome[] {
   const context = { state, op, facts };
-  const patched = stackOf(state, op.function).length > 0;
-  const decided = decide(probeRules(clauseOf(op)), context);
-  if (decided.length > 0) return decided;
-  const outcome = staged(`a probe at the ${op.place} of ${op.function.name}`, withProbe(context, true));
-  return [patched ? { ...outcome, clause: op.place === 'inside' ? 'FTR-4' : clauseOf(op) } : outcome];
+  if (stackOf(state, op.function).length === 0) {
+    return [staged(`a probe at the ${op.place} of ${op.function.name}`, withProbe(context, true))];
+  }
+  const outcomes = decide(probeRules(clauseOf(op)), context);
+  // 7.3 loses the error on its way (kernel/kprobes.c:1709-1719, 7.3.4): the probe is accepted but dead.
+  const lost = outcomes.filter((o) => o.errno === 'EBUSY' && o.oracle === 'mainline' && facts.capabilities.has('ftrace-stays-on'));
+  return [...outcomes, ...lost.map((o) => ({ ...o, errno: 'OK' as const, next: withProbe(context, false) }))];
 }
 
 /** The probe of a target is removed. */

@@ -14,6 +14,12 @@ const rules: readonly Rule<Unload>[] = [
     errno: 'EAGAIN',
   },
   {
+    clause: 'IMM-6',
+    because: 'its enable was refused, and the reference that it took is still there',
+    when: (c) => pinning(c) === 'refusal',
+    errno: 'EAGAIN',
+  },
+  {
     clause: 'IMM-5',
     because: 'a function of its patch was immediate, and nobody knows whether a task still runs in it',
     when: (c) => pinning(c) === 'function',
@@ -63,12 +69,13 @@ const rules: readonly Rule<Unload>[] = [
 ];
 
 /** What keeps the reference of a module whose patch is not on the stack any more. */
-function pinning({ state, op }: Unload): 'patch' | 'function' | undefined {
+function pinning({ state, op }: Unload): 'refusal' | 'patch' | 'function' | undefined {
   if (references(state, op.module) === 0) return undefined;
   const patch = findPatch(state, op.module);
   const module = state.modules.find((m) => m.name === op.module);
   if (module?.kind !== 'livepatch' || (patch && (patch.stacked !== null || patch.presence === 'leaving'))) return undefined;
   if (state.transition?.patch === op.module) return undefined;
+  if (state.leaked.includes(op.module)) return 'refusal';
   return module.immediate ? 'patch' : 'function';
 }
 
@@ -76,7 +83,7 @@ function pinning({ state, op }: Unload): 'patch' | 'function' | undefined {
 export function pinnedBy(state: State, module: string): ClauseId | undefined {
   const op = { kind: 'unload', module } as const;
   const why = pinning({ state, op, facts: { capabilities: new Set(), vmlinuxSymbols: () => 0 } });
-  return why && { patch: 'IMM-2', function: 'IMM-5' }[why];
+  return why && { refusal: 'IMM-6', patch: 'IMM-2', function: 'IMM-5' }[why];
 }
 
 function isDriven(state: State, module: string): boolean {
@@ -89,6 +96,7 @@ function withoutPatchModule({ state, op }: Unload): State {
     modules: state.modules.filter((m) => m.name !== op.module),
     patches: state.patches.filter((p) => p.description.name !== op.module),
     references: Object.fromEntries(Object.entries(state.references).filter(([name]) => name !== op.module)),
+    leaked: state.leaked.filter((name) => name !== op.module),
     initialised: state.initialised.filter((name) => name !== op.module),
     relocated: state.relocated.filter((key) => !key.startsWith(`${op.module} `)),
   };
