@@ -72,7 +72,7 @@ export const words = scenario({
 export const offWords = scenario({
   id: 'off-in-enabled',
   title: 'A patch is disabled by any of 0, n, N, no and off',
-  clauses: ['ENA-12', 'DIS-4'],
+  clauses: ['SYS-2', 'ENA-12', 'DIS-4'],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, ...['n', 'no', 'off'].map((word) => livepatch(`klp_${word}`, { klp_target: ['klp_target_alpha'] }))],
   async run({ load, write, observe }) {

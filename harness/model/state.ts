@@ -94,6 +94,8 @@ export interface State {
   readonly initialised: readonly string[];
   /** `<patch> <object>`: livepatch relocations that hold an address, though the object they point into may have gone. */
   readonly relocated: readonly string[];
+  /** The same, of objects that have gone since their relocations were written. */
+  readonly unloadedSince: readonly string[];
   /** Patches whose kobject somebody else holds a reference of. */
   readonly heldKobjects: readonly string[];
   readonly probes: readonly Probe[];
@@ -113,6 +115,7 @@ export const pristine: State = {
   leaked: [],
   initialised: [],
   relocated: [],
+  unloadedSince: [],
   heldKobjects: [],
   probes: [],
   tracing: null,

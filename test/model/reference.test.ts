@@ -5,18 +5,13 @@ import type { Capability } from '../../harness/model/capabilities.js';
 import { parseBoolean } from '../../harness/model/booleans.js';
 import { type LivepatchDescription, gateOf, livepatch, target } from '../../harness/model/description.js';
 import { type Operation, step } from '../../harness/model/operations/index.js';
-import { predict } from '../../harness/model/observations/index.js';
 import { ReferenceModel, SituationError } from '../../harness/model/reference.js';
-import { closure } from '../../harness/model/progress.js';
 import {
   type Facts,
   type State,
-  findPatch,
   holders,
   pristine,
-  reachableBodies,
   references,
-  stackOf,
 } from '../../harness/model/state.js';
 
 const lib = target('klp_target');
@@ -113,7 +108,9 @@ void t.test('stack order is enforced where patches are registered', (t) => {
   const [refused, documented] = disabled.allowed(write(two, '1'));
   t.match(refused, { errno: 'EBUSY', clause: 'ENA-5', oracle: 'mainline', forbidden: true });
   t.match(documented, { errno: 'OK', clause: 'ENA-5', oracle: 'documents' }, 'the documents allow another order');
-  t.strictSame(errnos(disabled, load(three)), ['EBUSY'], 'a disabled older patch keeps newer ones out');
+  const [out, anyOrder] = disabled.allowed(load(three));
+  t.match(out, { errno: 'EBUSY', clause: 'ENA-6', forbidden: true }, 'a disabled older patch keeps newer ones out');
+  t.match(anyOrder, { errno: 'OK', clause: 'ENA-6', oracle: 'documents' });
   t.end();
 });
 
@@ -181,96 +178,6 @@ void t.test('who holds a transition', (t) => {
   t.end();
 });
 
-// ---- invariants over random operations -------------------------------------------------------------------------
-
-const patches = [one, two, three, lost];
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  fc.constantFrom<Operation>(load(lib), ...patches.map(load)),
-  fc.constantFrom('klp_target', ...patches.map((p) => p.name)).map((module): Operation => ({ kind: 'unload', module })),
-  fc.tuple(fc.constantFrom(...patches), fc.constantFrom('0', '1', 'junk')).map(([p, text]) => write(p, text)),
-  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom(lib.alpha, lib.beta), fc.constantFrom('original', 'klp_one')).map(
-    ([tid, f, body]): Operation => ({ kind: 'park', tid, function: f, body }),
-  ),
-  fc.integer({ min: 1, max: 3 }).map((tid): Operation => ({ kind: 'release', tid })),
-);
-
-/** Walks one path through the states: an operation's first outcome, then as far as the kernel gets by itself, or not. */
-function* walk(f: Facts, steps: readonly { op: Operation; settle: boolean }[]): Generator<{ before: State; op: Operation; state: State }> {
-  let state = pristine;
-  for (const { op, settle } of steps) {
-    if (op.kind === 'load' && state.modules.some((m) => m.name === op.module.name)) continue;
-    if (op.kind === 'park' && state.tasks.some((task) => task.tid === op.tid)) continue;
-    if (op.kind === 'unload' && op.module === 'klp_target' && state.tasks.length > 0) continue;
-    const before = state;
-    const [outcome] = step(state, op, f);
-    if (!outcome) continue;
-    state = settle ? (closure(outcome.next, f).at(-1) ?? outcome.next) : outcome.next;
-    yield { before, op, state };
-  }
-}
-
-const steps = fc.array(fc.record({ op: operation, settle: fc.boolean() }), { maxLength: 40 });
-
-for (const [generation, f] of [['registration', registration], ['enable-only', today]] as const) {
-  void t.test(`invariants, ${generation}`, (t) => {
-    fc.assert(
-      fc.property(steps, (list) => {
-        for (const { state } of walk(f, list)) {
-          for (const p of patches) {
-            const count = references(state, p.name);
-            if (count !== 0 && count !== 1) throw new Error(`references ${count}`);
-            const patch = findPatch(state, p.name);
-            if (patch?.enabled === true && patch.stacked === null) throw new Error('enabled, but on no stack');
-          }
-          const order = state.patches.flatMap((p) => (p.stacked === null ? [] : [p.stacked]));
-          if (new Set(order).size !== order.length) throw new Error('two patches share a place');
-          if (state.transition && !findPatch(state, state.transition.patch)) throw new Error('transition without patch');
-          for (const fn of [lib.alpha, lib.beta]) {
-            const [top] = stackOf(state, fn);
-            const bodies = reachableBodies(state, fn);
-            if (!state.transition && bodies.length !== 1) throw new Error('at rest a call has one body');
-            if (!state.transition && bodies[0] !== (top?.description.name ?? 'original')) throw new Error('not the newest');
-            if (!top && bodies[0] !== 'original') throw new Error('an empty stack leads elsewhere');
-          }
-          const rest = predict(state, { kind: 'threads', settled: false, threads: [{ tid: 99, comm: 'x', kernel: false, patchState: -1 }] }, f);
-          const isRest = state.transition?.phase !== 'running';
-          if (rest.every((p) => p.holds) !== isRest) throw new Error('-1 exactly at rest, or while completing');
-        }
-      }),
-      { numRuns: 3000 },
-    );
-    t.pass('held over 3000 random sequences');
-    t.end();
-  });
-
-  void t.test(`reversing twice restores target and sysfs, ${generation}`, (t) => {
-    fc.assert(
-      fc.property(steps, (list) => {
-        for (const { state } of walk(f, list)) {
-          const { transition } = state;
-          if (transition?.phase !== 'running') continue;
-          const patch = findPatch(state, transition.patch);
-          if (!patch) throw new Error('no patch');
-          const turn = (s: State): State => {
-            const text = findPatch(s, transition.patch)?.enabled === true ? '0' : '1';
-            const [outcome] = step(s, write(patch.description, text), f);
-            if (outcome?.clause !== 'TRN-6') throw new Error(`no reversal: ${outcome?.because ?? 'nothing'}`);
-            return outcome.next;
-          };
-          const once = turn(state);
-          if (once.transition?.target === transition.target) throw new Error('the target did not turn');
-          const twice = turn(once);
-          if (twice.transition?.target !== transition.target) throw new Error('the target did not come back');
-          if (JSON.stringify(twice.patches) !== JSON.stringify(state.patches)) throw new Error('patches differ');
-        }
-      }),
-      { numRuns: 2000 },
-    );
-    t.pass('held over 2000 random sequences');
-    t.end();
-  });
-}
-
 void t.test('a patch on its way out may be gone before or after the next transition ends', (t) => {
   const model = new ReferenceModel(today);
   model.operate(load(lib), 'insmod', ok);
@@ -284,20 +191,5 @@ void t.test('a patch on its way out may be gone before or after the next transit
   t.strictSame([...new Set(counts)].sort(), [0, 1]);
   const errnosNow = errnos(model, write(one, '1')).sort();
   t.strictSame(errnosNow, ['EINVAL', 'ENODEV', 'ENOENT'], 'it cannot be enabled again');
-  t.end();
-});
-
-void t.test('a released kernel always comes to rest', (t) => {
-  fc.assert(
-    fc.property(steps, (list) => {
-      for (const { state } of walk(today, list)) {
-        const freed = { ...state, tasks: [] };
-        const end = closure(freed, today).at(-1);
-        if (end?.transition) throw new Error('still in transition');
-      }
-    }),
-    { numRuns: 1000 },
-  );
-  t.pass('held');
   t.end();
 });

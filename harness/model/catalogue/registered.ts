@@ -122,8 +122,9 @@ export const registered: readonly Clause[] = [
       'with a stack dump, for the patch, each object and each function, and the registration goes on as ' +
       'usual. From 5.1 on the same comes of enabling a patch again whose module stayed loaded. On ' +
       'x86-64 it fails with `-ENOEXEC` where relocations for a loaded object would be applied a second ' +
-      'time (MOD-8). The first name of each kobject has been freed by then and is freed once more, so ' +
-      'that what its directory is called is not defined: on 4.14.177 it was seen to be missing.',
+      'time (MOD-8). The first name of each kobject has been freed by then and is freed once more: on ' +
+      '4.14.177 the directory was seen to be missing, and 6.1.192 ended in `kernel BUG at mm/slub.c:419!`. ' +
+      'The module of the scenario forgets these names before it registers again.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not say whether a patch may be registered a second time.',

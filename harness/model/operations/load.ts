@@ -3,7 +3,7 @@ import type { ClauseId } from '../catalogue/types.js';
 import { type LivepatchDescription, type TargetDescription, entriesOf, objectsOf } from '../description.js';
 import { type Facts, type Patch, type State, findPatch, kernelThreadsHold } from '../state.js';
 import { enableRules, ftraceObstacle, obstacleLines } from './enable.js';
-import { acceptance, objectRefusal, refusal, register, relocate } from './register.js';
+import { acceptance, objectRefusal, refusal, register, relocate, relocationKey } from './register.js';
 import { type Errno, type LogLine, type OperationOf, type Outcome, decide, lines, literally, staged } from './types.js';
 
 /** The ways an insmod may end. */
@@ -92,7 +92,12 @@ function loadTarget(before: State, module: TargetDescription, facts: Facts): rea
     const refused = comingRefusal(patch, applied, module, state, facts);
     state = relocate(state, patch.description, module.name);
     // The cleanup stops before the patch that failed: its relocations stay written.
-    if (refused) return [{ ...refused, next: relocate(withoutTarget(state, module.name, facts), patch.description, module.name) }];
+    if (refused) {
+      const outcome = { ...refused, next: relocate(withoutTarget(state, module.name, facts), patch.description, module.name) };
+      if (refused.clause !== 'MOD-8') return [outcome];
+      const demanded = staged('relocations are applied whenever their object comes', state);
+      return [{ ...outcome, forbidden: true }, { ...demanded, clause: 'MOD-8', oracle: 'documents' }];
+    }
     if (isApplied(patch, state, facts)) applied.push(patch);
   }
   const log = [
@@ -106,7 +111,9 @@ function loadTarget(before: State, module: TargetDescription, facts: Facts): rea
     return [{ ...staged(because, withoutTarget(state, module.name, facts)), clause, errno: 'ENODEV', log, unlogged }];
   }
   const inTransition = applied.some((p) => p.description.name === state.transition?.patch);
-  const clause = applied.length > 0 ? (inTransition ? 'MOD-6' : 'MOD-1') : concerned.length > 0 ? 'MOD-2' : null;
+  const back = applied.some((p) => state.unloadedSince.includes(relocationKey(p.description, module.name)));
+  const whenApplied = inTransition ? 'MOD-6' : back ? 'MOD-8' : 'MOD-1';
+  const clause = applied.length > 0 ? whenApplied : concerned.length > 0 ? 'MOD-2' : null;
   const because = clause === null ? 'a module that no patch names just loads' : 'enabled patches are applied to a loading module';
   return [{ ...staged(because, state), clause, log, unlogged }];
 }
@@ -198,6 +205,7 @@ export function withoutTarget(state: State, module: string, facts: Facts): State
     ...state,
     modules: state.modules.filter((m) => m.name !== module),
     probes: state.probes.filter((p) => p.function.object !== module),
+    unloadedSince: [...new Set([...state.unloadedSince, ...state.relocated.filter((key) => key.endsWith(` ${module}`))])],
     relocated: facts.capabilities.has('relocations-cleared')
       ? state.relocated.filter((key) => !key.endsWith(` ${module}`))
       : state.relocated,

@@ -98,6 +98,7 @@ function withoutPatchModule({ state, op }: Unload): State {
     references: Object.fromEntries(Object.entries(state.references).filter(([name]) => name !== op.module)),
     leaked: state.leaked.filter((name) => name !== op.module),
     initialised: state.initialised.filter((name) => name !== op.module),
+    unloadedSince: state.unloadedSince.filter((key) => !key.startsWith(`${op.module} `)),
     relocated: state.relocated.filter((key) => !key.startsWith(`${op.module} `)),
   };
 }

@@ -23,6 +23,35 @@ static struct klp_patch second = {
 	.objs = no_objects,
 };
 
+#ifdef REGISTRATION
+/*
+ * The names of released kobjects have been freed, and the kernel frees them
+ * once more when it names them anew (lib/kobject.c, kobject_set_name_vargs).
+ * What a register after an unregister is asked about is not the allocator.
+ */
+static void forget_names(struct klp_patch *which)
+{
+	struct klp_object *obj;
+	struct klp_func *func;
+
+	which->kobj.name = NULL;
+	for (obj = which->objs; obj && (obj->funcs || obj->name); obj++) {
+		obj->kobj.name = NULL;
+		for (func = obj->funcs; func && (func->old_name || func->new_func || func->old_sympos); func++)
+			func->kobj.name = NULL;
+	}
+}
+
+static int unregister(struct klp_patch *which)
+{
+	int ret = klp_unregister_patch(which);
+
+	if (!ret)
+		forget_names(which);
+	return ret;
+}
+#endif
+
 static int call_api(const char *call, struct klp_patch *which)
 {
 	if (!strcmp(call, "enable"))
@@ -33,7 +62,7 @@ static int call_api(const char *call, struct klp_patch *which)
 	if (!strcmp(call, "disable"))
 		return klp_disable_patch(which);
 	if (!strcmp(call, "unregister"))
-		return klp_unregister_patch(which);
+		return unregister(which);
 #endif
 	return -EOPNOTSUPP;
 }
