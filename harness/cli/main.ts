@@ -9,6 +9,7 @@ import { abortsBisect, bisectCommand } from './bisect.js';
 import { doctorCommand } from './doctor.js';
 import { kernelsCommand } from './kernels.js';
 import { mergeCommand } from './merge.js';
+import { modelCommand } from './model.js';
 import { planCommand } from './plan.js';
 import { runCommand } from './run.js';
 import { say } from './say.js';
@@ -45,6 +46,7 @@ async function main(argv: readonly string[]): Promise<number> {
     doctorCommand(done),
     shellCommand(done),
     specCommand(done),
+    modelCommand(done),
     benchCommand(done),
   ];
   for (const command of commands) {

@@ -21,7 +21,12 @@ export interface Attempt {
  * The verdict of a scenario that came to its end.
  * @param undeclared complaints of the kernel that are no part of the scenario
  */
-export function judge(session: Session, asked: readonly string[], undeclared: readonly ConsoleReport[], command: string): Attempt {
+export function judge(
+  session: Pick<Session, 'judgements' | 'activity'>,
+  asked: readonly string[],
+  undeclared: readonly ConsoleReport[],
+  command: string,
+): Attempt {
   const judged = new Set(session.judgements.map((j) => j.clause));
   const silent = asked.filter((clause) => !judged.has(clause));
   const verdicts = session.judgements.map((j) => j.verdict);

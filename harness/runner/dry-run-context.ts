@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+import type { Guest } from '../guest/guest.js';
+import { type FunctionName, type LivepatchDescription, functionKey, targetKeyOf } from '../model/description.js';
+import type { ApiCall, Operation } from '../model/operations/index.js';
+import { SituationError } from '../model/reference.js';
+import { type State, isLoaded, reachableBodies } from '../model/state.js';
+import type { Observation } from '../model/observations/index.js';
+import type { DryRecord } from './dry-run-record.js';
+import * as sights from './dry-run-sights.js';
+import { callFile, knobOf } from './function-calls.js';
+import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Sleeper } from './scenario.js';
+
+/** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
+export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
+  const { kernel, model } = record;
+  let sleepers = 0;
+  const write = (patch: LivepatchDescription, text: string): Promise<void> =>
+    done(() => {
+      record.operate({ kind: 'write-enabled', patch: patch.name, text }, `write ${JSON.stringify(text)} to ${patch.name}/enabled`);
+    });
+  return {
+    guest: noGuest,
+    model,
+    observe: observe(record),
+    load: (module) =>
+      done(() => {
+        if (!s.modules.some((m) => m.name === module.name)) throw new SituationError(`${module.name} is none of the scenario's modules`);
+        record.operate({ kind: 'load', module }, `insmod ${module.name}`);
+      }),
+    unload: ({ name }) => done(() => record.operate({ kind: 'unload', module: name }, `rmmod ${name}`)),
+    write,
+    enable: (patch) => write(patch, '1'),
+    disable: (patch) => write(patch, '0'),
+    api: drivenApi(record),
+    park: (f, options) => done(() => park(record, 1001 + sleepers++, f, options)),
+    probe: (f, { place, postHandler = false }) =>
+      done(() => {
+        knobOf(f, 'set a probe in');
+        requireTarget(kernel.state, f.object);
+        const what = `${place === 'return' ? 'kretprobe' : 'kprobe'} ${postHandler ? 'with post_handler ' : ''}at the ${place} of ${f.name}`;
+        record.operate({ kind: 'probe', function: f, place, postHandler }, what);
+      }),
+    unprobe: ({ name }) =>
+      done(() => {
+        requireTarget(kernel.state, name);
+        record.operate({ kind: 'unprobe', target: name }, `remove the probe of ${name}`);
+      }),
+    ftraceEnabled: (on) => done(() => record.operate({ kind: 'switch-ftrace', on }, `write ${on ? 1 : 0} to kernel.ftrace_enabled`)),
+    trace: (tracer, f) => done(() => record.operate({ kind: 'trace', tracer, function: f }, `${tracer} tracer on ${functionKey(f)}`)),
+    untrace: () => done(() => record.operate({ kind: 'untrace' }, 'no tracer')),
+  };
+}
+
+/** A promise of something that is done at once, and in the order of the calls. */
+function done<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(work());
+  });
+}
+
+/** There is none: whatever is asked of it ends the scenario. */
+const noGuest = new Proxy({} as Guest, {
+  get: (_target, key) => {
+    throw new SituationError(`a dry run has no guest, and the scenario asks for its ${String(key)}`);
+  },
+});
+
+function requireTarget(state: State, name: string): void {
+  if (!isLoaded(state, name)) throw new SituationError(`the target module ${name} is not loaded`);
+}
+
+// ---- the livepatch API -------------------------------------------------------------------------------------------
+
+function drivenApi(record: DryRecord): DrivenApi {
+  const operate = (patch: LivepatchDescription, op: Operation, what: string): void => {
+    requireDriven(record, patch);
+    record.operate(op, what);
+  };
+  const call = (name: ApiCall): DrivenApi['register'] => (patch, which = 'first') => {
+    const argument = { null: 'NULL', first: patch.name, second: `${patch.name}, its second patch` }[which];
+    return done(() => operate(patch, { kind: 'api', call: name, patch: patch.name, which }, `klp_${name}_patch(${argument})`));
+  };
+  const unregister = call('unregister');
+  return {
+    register: call('register'),
+    enable: call('enable'),
+    disable: call('disable'),
+    unregister,
+    beginUnregister: (patch) =>
+      done(() => {
+        requireDriven(record, patch);
+        record.witness(`klp_unregister_patch(${patch.name}) begins in a thread of its own`);
+        return {
+          tid: 1000,
+          waits: () =>
+            done(() => record.observe(`klp_unregister_patch(${patch.name})`, sights.unregisterWaits(record.kernel.state, patch.name))),
+          end: () => unregister(patch),
+        };
+      }),
+    hold: (patch) => done(() => operate(patch, { kind: 'hold', patch: patch.name }, `hold the kobject of ${patch.name}`)),
+    letGo: (patch) => done(() => operate(patch, { kind: 'let-go', patch: patch.name }, `let go of the kobject of ${patch.name}`)),
+  };
+}
+
+function requireDriven({ kernel }: DryRecord, patch: LivepatchDescription): void {
+  if (!patch.driven) throw new SituationError(`${patch.name} is not described as driven: it offers no calls`);
+  if (!kernel.state.modules.some((m) => m.name === patch.name)) throw new SituationError(`${patch.name} is not loaded`);
+}
+
+// ---- sleepers ----------------------------------------------------------------------------------------------------
+
+function park(record: DryRecord, tid: number, f: FunctionName, { sleep = 'uninterruptible', depth = 0 }: ParkOptions = {}): Sleeper {
+  const { kernel } = record;
+  knobOf(f, 'park a task in');
+  requireTarget(kernel.state, f.object);
+  // A new task has the state of the one that made it.
+  const [body = ''] = reachableBodies(kernel.state, f, sights.agentTid);
+  record.operate({ kind: 'park', tid, function: f, body }, `park a task (${sleep}, ${depth} frames deep) in ${f.name}`);
+  const asleep = (): void => {
+    if (!kernel.state.tasks.some((t) => t.tid === tid)) throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
+  };
+  return {
+    tid,
+    release: () =>
+      done(() => {
+        asleep();
+        record.operate({ kind: 'release', tid }, `release thread ${tid}`);
+      }),
+    witness: () =>
+      done(() => {
+        asleep();
+        record.witness(`thread ${tid} sleeps in ${body} of ${f.name}`);
+      }),
+    call: (other) =>
+      done(() => {
+        asleep();
+        if (!['alpha', 'beta', 'quiet'].includes(targetKeyOf(other) ?? '')) {
+          throw new SituationError(`thread ${tid} cannot call ${functionKey(other)}: it is not exported`);
+        }
+        requireTarget(kernel.state, other.object);
+        record.observe(`call of ${functionKey(other)} by thread ${tid}`, sights.call(kernel.state, other, tid));
+      }),
+  };
+}
+
+// ---- looks -------------------------------------------------------------------------------------------------------
+
+function observe(record: DryRecord): Observe {
+  const { kernel } = record;
+  const { facts } = kernel;
+  const look = (what: string, see: (state: State) => Observation): Promise<void> => done(() => record.observe(what, see(kernel.state)));
+  const seenThreads = (settled: boolean) => (state: State) => ({ kind: 'threads', threads: sights.threads(state, facts), settled }) as const;
+  const call = (f: FunctionName): Promise<void> =>
+    look(`call of ${functionKey(f)}`, (state) => {
+      callFile(f);
+      if (f.object !== 'vmlinux') requireTarget(state, f.object);
+      return sights.call(state, f, sights.agentTid);
+    });
+  return {
+    threads: () => look('patch_state of every thread', seenThreads(false)),
+    settledThreads: () => look('patch_state of every thread, settled', seenThreads(true)),
+    sysfs: ({ name }) =>
+      look(`/sys/kernel/livepatch/${name}`, (state) => ({ kind: 'sysfs', patch: name, entries: sights.sysfs(state, name, facts) })),
+    patches: () => look('/sys/kernel/livepatch', sights.patches),
+    call,
+    references: ({ name }) => look(`references of module ${name}`, (state) => sights.moduleReferences(loaded(state, name), name)),
+    taint: ({ name }) => look(`taint of ${name}`, (state) => sights.taint(loaded(state, name), name, facts)),
+    transitionEnd: ({ name }) => look(`end of the transition of ${name}`, (state) => sights.transitionEnd(state, name)),
+    departure: ({ name }) => look(`whether /sys/kernel/livepatch/${name} goes away`, (state) => sights.departure(state, name)),
+    resolvedSymbols: (patch) =>
+      look(`symbols of ${patch.name}`, (state) => sights.resolvedSymbols(loaded(state, patch.name), patch, facts)),
+    ftrace: (f) => look(`ftrace users of ${functionKey(f)}`, (state) => sights.ftrace(state, f, facts)),
+    probeHit: async (f) => {
+      await call(f);
+      await look(`hits of the probe in ${f.name}`, (state) => sights.probeHit(state, f, facts));
+    },
+    traced: async (f) => {
+      await call(f);
+      await look(`trace of one call of ${f.name}`, (state) => sights.traced(state, f, facts));
+    },
+  };
+}
+
+/** @throws SituationError where a session would find no file of the module */
+function loaded(state: State, module: string): State {
+  if (!state.modules.some((m) => m.name === module)) throw new SituationError(`${module} is not loaded`);
+  return state;
+}
