@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Outcome } from '../model/operations/index.js';
+import type { LogLine, Outcome } from '../model/operations/index.js';
 import type { DryResult, DryStep, Expectation } from '../runner/dry-run.js';
 
 /** One step of a dry run, for a person. */
@@ -26,9 +26,14 @@ function outcomeLines({ errno, clause, because, oracle, forbidden, log, unlogged
   const note = notes.filter((text) => text !== '').map((text) => ` (${text})`).join('');
   return [
     `   ${taken ? '*' : ' '} ${errno.padEnd(7)} ${(clause ?? '').padEnd(7)} ${because}${note}`,
-    ...log.map((line) => `       log     ${line.clause.padEnd(7)} ${line.pattern.source}`),
-    ...unlogged.map((line) => `       no log  ${line.clause.padEnd(7)} ${line.pattern.source}`),
+    ...log.map((line) => `       log     ${line.clause.padEnd(7)} ${textOf(line)}`),
+    ...unlogged.map((line) => `       no log  ${line.clause.padEnd(7)} ${textOf(line)}`),
   ];
+}
+
+/** The pattern as it would be written outside of slashes. */
+function textOf({ pattern }: LogLine): string {
+  return pattern.source.replaceAll(String.raw`\/`, '/');
 }
 
 function expectationLines({ clause, what, allowed, documents }: Expectation): readonly string[] {
@@ -52,7 +57,7 @@ export function stepJson(step: DryStep): object {
   if (step.kind === 'witness') return head;
   if (step.kind === 'observation') return { ...head, seen: step.seen, expected: step.expected, judged, states };
   const allowed = step.allowed.map(({ errno, clause, because, oracle, forbidden, log, unlogged }) => {
-    const lines = (all: Outcome['log']): object[] => all.map((l) => ({ clause: l.clause, pattern: l.pattern.source }));
+    const lines = (all: Outcome['log']): object[] => all.map((l) => ({ clause: l.clause, pattern: textOf(l) }));
     return { errno, clause, because, oracle, forbidden, log: lines(log), unlogged: lines(unlogged) };
   });
   return { ...head, operation: step.op, allowed, taken: step.answer.errno, judged, states };

@@ -64,15 +64,15 @@ async function one(
   const onStep = (step: DryStep): void => {
     if (json === true) tell({ scenario: s.id, ...stepJson(step) });
     else say(stepLines(step));
-    last = step.number;
+    if (step.kind === 'operation') operations.push(step.number);
   };
-  let last = 0;
+  const operations: number[] = [];
   const result: DryResult =
     missing.length > 0
       ? { verdict: 'n/a', reason: lacks(missing), judgements: [] }
       : await dryRun(s, new ToldKernel(facts, told), { profile, onStep });
-  const unheard = [...told.keys()].find((step) => step > last);
-  if (unheard !== undefined) throw new UsageError(`--take: there is no step ${unheard}; the last one was ${last}`);
+  const unheard = [...told.keys()].find((step) => !operations.includes(step));
+  if (unheard !== undefined) throw new UsageError(`--take: step ${unheard} is no operation`, { hint: `operations are: ${operations.join(', ') || 'none'}` });
   const { verdict, reason } = result;
   if (json === true) tell({ scenario: s.id, kernel, verdict, ...(reason === undefined ? {} : { reason }) });
   else say(resultLines(result));
