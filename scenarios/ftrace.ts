@@ -142,12 +142,15 @@ export const probeInside = scenario({
     await load(lib);
     await probe(lib.alpha, { place: 'inside' });
     await observe.probeHit(lib.alpha);
+    await observe.ftrace(lib.alpha);
     await load(patch);
     await observe.transitionEnd(patch);
     await observe.probeHit(lib.alpha);
+    await observe.ftrace(lib.alpha);
     await disable(patch);
     await observe.transitionEnd(patch);
     await observe.probeHit(lib.alpha);
+    await observe.ftrace(lib.alpha);
   },
 });
 
@@ -163,9 +166,11 @@ export const probeInsideLater = scenario({
     await observe.transitionEnd(patch);
     await probe(lib.alpha, { place: 'inside', postHandler: true });
     await observe.probeHit(lib.alpha);
+    await observe.ftrace(lib.alpha);
     await disable(patch);
     await observe.transitionEnd(patch);
     await observe.probeHit(lib.alpha);
+    await observe.ftrace(lib.alpha);
     await unprobe(lib);
     await observe.call(lib.alpha);
   },
