@@ -3,6 +3,7 @@ import type { Scenario } from '../harness/index.js';
 import * as api from './api.js';
 import * as ftrace from './ftrace.js';
 import * as immediate from './immediate.js';
+import * as later from './later.js';
 import * as lifeCycle from './life-cycle.js';
 import * as modules from './modules.js';
 import * as refused from './refused.js';
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   transition,
   modules,
   ftrace,
+  later,
   sysfs,
   registration,
   refused,

@@ -59,6 +59,8 @@ export interface LivepatchDescription {
   readonly fault?: FaultId;
   /** `klp_patch.immediate`, where the generation has it. */
   readonly immediate?: true;
+  /** `klp_patch.replace`, where the generation has it: all patches that are there are replaced by this one. */
+  readonly replace?: true;
   /** `klp_patch.mod` is NULL. */
   readonly orphan?: true;
   /**
@@ -177,7 +179,7 @@ export function functionKey(f: FunctionName): string {
 }
 
 /** The objects of a patch, in their order; none where the array is missing. */
-export function objectsOf(patch: LivepatchDescription): readonly PatchedObject[] {
+export function objectsOf(patch: Pick<LivepatchDescription, 'objects'>): readonly PatchedObject[] {
   return patch.objects ?? [];
 }
 
@@ -190,7 +192,7 @@ export interface Entry {
 }
 
 /** Every function entry of a patch, in the order of the arrays. */
-export function entriesOf(patch: LivepatchDescription): readonly Entry[] {
+export function entriesOf(patch: Pick<LivepatchDescription, 'objects'>): readonly Entry[] {
   return objectsOf(patch).flatMap((object) =>
     (object.functions ?? []).map((entry) => ({ object, entry, function: functionOf(object, entry) })),
   );

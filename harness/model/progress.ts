@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { type LivepatchDescription, entriesOf } from './description.js';
+import { isReplacing, replacedBy, unpatchReplaced } from './replace.js';
 import { type Facts, type State, type Transition, isHeld, patchInTransition, refer } from './state.js';
 
 /*
@@ -26,12 +27,12 @@ export function closure(state: State, facts: Facts): readonly State[] {
 function successors(state: State, facts: Facts): readonly State[] {
   const next: State[] = [];
   const { transition } = state;
-  if (transition?.phase === 'finishing') next.push(complete(state, transition, facts));
+  if (transition?.phase === 'finishing') next.push(isReplacing(state) ? unpatchReplaced(state) : complete(state, transition, facts));
   if (transition?.phase === 'running' && !isHeld(state, facts)) {
     next.push({ ...state, transition: { ...transition, phase: 'finishing' } });
   }
-  const leaving = state.patches.find((p) => p.presence === 'leaving' && !state.heldKobjects.includes(p.description.name));
-  if (leaving) {
+  const free = state.patches.filter((p) => p.presence === 'leaving' && !state.heldKobjects.includes(p.description.name));
+  for (const leaving of free) {
     // The directory first, then the reference; both are seen as one step (klp_free_patch_finish, 5.1 and later).
     const without = { ...state, patches: state.patches.filter((p) => p !== leaving) };
     next.push(refer(without, leaving.description.name, -1));
@@ -45,8 +46,12 @@ function successors(state: State, facts: Facts): readonly State[] {
 export function complete(state: State, { target }: Transition, facts: Facts): State {
   const patch = patchInTransition(state);
   const rest = { ...state, transition: null };
-  if (!patch || target === 1) return rest;
+  if (!patch) return rest;
   const { description, presence } = patch;
+  if (target === 1) {
+    const gone = description.replace ? replacedBy(state, description.name) : [];
+    return { ...rest, patches: state.patches.map((p) => (gone.includes(p) ? { ...p, presence: 'leaving' } : p)) };
+  }
   if (!facts.capabilities.has('registration')) {
     return { ...rest, patches: state.patches.map((p) => (p === patch ? { ...p, stacked: null, presence: 'leaving' } : p)) };
   }

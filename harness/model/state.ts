@@ -5,6 +5,7 @@ import {
   type FunctionName,
   type LivepatchDescription,
   type ModuleDescription,
+  type PatchedObject,
   type TargetSymbol,
   entriesOf,
   functionKey,
@@ -53,6 +54,11 @@ export interface Patch {
    * reference, some time after the disable; when both have happened the state has the patch no more.
    */
   readonly presence: 'listed' | 'unlisted' | 'leaving';
+  /**
+   * Of a patch that replaces others, until its transition has ended: what only those have. The kernel adds such functions to
+   * it, and a call that reaches one runs the original (klp_add_nops, 5.1 and later).
+   */
+  readonly nops: readonly PatchedObject[];
 }
 
 /** The one transition (livepatch.txt 162-165). A patch that is immediate has none. */
@@ -88,6 +94,8 @@ export interface State {
   readonly tasks: readonly ParkedTask[];
   /** References that livepatch holds of patch modules; none where a module is not named. */
   readonly references: Readonly<Record<string, number>>;
+  /** Patches that another has replaced, as long as their modules are loaded. */
+  readonly replaced: readonly string[];
   /** Patches whose enable was refused after it had taken a reference that it never gives back. */
   readonly leaked: readonly string[];
   /** Patches that were registered at some time since their module was loaded: their kobjects have been initialised. */
@@ -112,6 +120,7 @@ export const pristine: State = {
   transition: null,
   tasks: [],
   references: {},
+  replaced: [],
   leaked: [],
   initialised: [],
   relocated: [],
@@ -153,20 +162,25 @@ export function symbolKind(f: FunctionName): TargetSymbol['what'] {
 }
 
 /** The entry of a patch that replaces `f`, if it has one: a position of 1 may be meant by sympos 0, too. */
-export function entryFor(patch: LivepatchDescription, f: FunctionName): Entry | undefined {
+export function entryFor(patch: Pick<LivepatchDescription, 'objects'>, f: FunctionName): Entry | undefined {
   const wanted = positioned(f);
   return entriesOf(patch).find((e) => e.object.literal !== true && e.function && positioned(e.function) === wanted);
+}
+
+/** Where a patch on the stack of `f` sends a call: to its replacement, or to the original if it only undoes an older patch. */
+export function bodyIn(patch: Patch, f: FunctionName): Body {
+  return entryFor(patch.description, f) ? patch.description.name : original;
 }
 
 function positioned(f: FunctionName): string {
   return functionKey({ ...f, position: f.position ?? 1 });
 }
 
-/** Patches that have a replacement of `f` on its stack now, newest first; the object must be loaded. */
+/** Patches that are on the stack of `f` now, newest first; the object must be loaded. */
 export function stackOf(state: State, f: FunctionName): readonly Patch[] {
   if (!isLoaded(state, f.object)) return [];
   return state.patches
-    .filter((p) => p.stacked !== null && entryFor(p.description, f))
+    .filter((p) => p.stacked !== null && (entryFor(p.description, f) ?? entryFor({ objects: p.nops }, f)))
     .sort((a, b) => (b.stacked ?? 0) - (a.stacked ?? 0));
 }
 
@@ -184,9 +198,9 @@ export function reachableBodies(state: State, f: FunctionName, caller?: number):
   const [top, below] = stackOf(state, f);
   if (!top || !state.ftraceOn) return [original];
   const { transition } = state;
-  const patched = top.description.name;
-  const unpatched = below ? below.description.name : original;
-  if (transition?.patch !== patched) return [patched];
+  const patched = bodyIn(top, f);
+  const unpatched = below ? bodyIn(below, f) : original;
+  if (transition?.patch !== top.description.name) return [patched];
   const known = caller === undefined ? undefined : stateOfTask(state, caller);
   if (known === undefined) return [patched, unpatched];
   return [known === 1 ? patched : unpatched];
@@ -209,12 +223,12 @@ function holdingFrame(state: State, task: ParkedTask): Frame | undefined {
   const patch = patchInTransition(state);
   if (transition?.phase !== 'running' || !patch) return undefined;
   return task.frames.find((frame) => {
-    const entry = entryFor(patch.description, frame.function);
-    if (!entry || entry.entry.immediate || !isLoaded(state, frame.function.object)) return false;
-    if (transition.target === 0) return frame.body === transition.patch;
-    const stack = stackOf(state, frame.function).map((p) => p.description.name);
-    const previous = stack[stack.indexOf(transition.patch) + 1] ?? original;
-    return frame.body === previous;
+    const stack = stackOf(state, frame.function);
+    const place = stack.indexOf(patch);
+    if (place < 0 || entryFor(patch.description, frame.function)?.entry.immediate) return false;
+    if (transition.target === 0) return frame.body === bodyIn(patch, frame.function);
+    const previous = stack[place + 1];
+    return frame.body === (previous ? bodyIn(previous, frame.function) : original);
   });
 }
 

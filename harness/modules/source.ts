@@ -31,8 +31,8 @@ function signatureOf(object: string, name: string): Signature {
  * when it is called, and where symbols are used it also gives the addresses that its code holds, one `name=address` a line.
  * Names go into C strings as they are.
  *
- * @param dialect the API to use; see livepatch.txt 5.1 and 5.2. `immediate` is written where it is described: only 4.12 to
- *   4.15 declare it
+ * @param dialect the API to use; see livepatch.txt 5.1 and 5.2. `immediate` and `replace` are written where they are described:
+ *   only 4.12 to 4.15 declare the one, and 5.1 and later the other
  */
 export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): string {
   const head = [
@@ -129,6 +129,7 @@ function tables(patch: LivepatchDescription): string[] {
     ...(patch.orphan ? [] : ['.mod = THIS_MODULE']),
     ...(patch.objects === null ? [] : ['.objs = objects']),
     ...(patch.immediate ? ['.immediate = true'] : []),
+    ...(patch.replace ? ['.replace = true'] : []),
   ];
   return [
     ...functionTables,

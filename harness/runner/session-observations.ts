@@ -81,19 +81,19 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
   }
 }
 
+/** Files of a patch's directory whose value is judged. */
+const readFiles: readonly string[] = ['enabled', 'transition', 'replace', 'stack_order'];
+
 async function sysfs(record: SessionRecord, patch: LivepatchDescription): Promise<void> {
   const root = `${livepatchRoot}/${patch.name}`;
   record.doing = `looking at ${root}`;
-  const batch = await record.guest.batch([calls.tree(root), calls.read(`${root}/enabled`), calls.read(`${root}/transition`)]);
-  const [tree, enabled, transition] = must(batch, root);
+  const batch = await record.guest.batch([calls.tree(root), ...readFiles.map((file) => calls.read(`${root}/${file}`))] as const);
+  const [tree, ...contents] = must(batch, root);
   if (!tree.ok) {
     record.observe(root, tree.name, tree.span, { kind: 'sysfs', patch: patch.name, entries: null });
     return;
   }
-  const values = new Map([
-    ['enabled', enabled.ok ? enabled.value.data.toString().trim() : null],
-    ['transition', transition.ok ? transition.value.data.toString().trim() : null],
-  ]);
+  const values = new Map(contents.map((file, i) => [readFiles[i], file.ok ? file.value.data.toString().trim() : null]));
   const entries = tree.value
     .filter((e) => e.name !== '' && (e.type === 'file' || e.type === 'directory'))
     .map((e) => ({

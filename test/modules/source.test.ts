@@ -44,6 +44,12 @@ void t.test('immediate, and the value of the modinfo field', (t) => {
   t.end();
 });
 
+void t.test('a patch that replaces', (t) => {
+  t.match(later(livepatch('klp_all', { m: ['f'] }, { replace: true })), /\.objs = objects,\n\t\.replace = true,\n\};/);
+  t.notMatch(later(livepatch('klp_one', { m: ['f'] })), /replace =/);
+  t.end();
+});
+
 void t.test('a driven module calls livepatch from its file only', async (t) => {
   const driven = livepatch('klp_driven', { m: ['f'] }, { driven: true });
   for (const dialect of ['registration', 'enable-only'] as const) {

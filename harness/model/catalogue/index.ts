@@ -12,6 +12,7 @@ import { immediate } from './immediate.js';
 import { modules } from './modules.js';
 import { register } from './register.js';
 import { registered } from './registered.js';
+import { replace } from './replace.js';
 import { stackCheck } from './stack-check.js';
 import { symbols } from './symbols.js';
 import { sysfs } from './sysfs.js';
@@ -36,7 +37,7 @@ export type {
 } from './types.js';
 
 /** Stands in every result; goes up whenever a clause is added, withdrawn or changes its meaning. */
-export const catalogueVersion = 2;
+export const catalogueVersion = 3;
 
 /** Every clause, in the order of {@link sections} and of the numbers. */
 export const clauses: readonly Clause[] = [
@@ -57,6 +58,7 @@ export const clauses: readonly Clause[] = [
   ...elfSections,
   ...elfSymbols,
   ...elfApplied,
+  ...replace,
 ];
 
 const byId: ReadonlyMap<ClauseId, Clause> = new Map(clauses.map((each) => [each.id, each]));

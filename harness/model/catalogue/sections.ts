@@ -65,4 +65,11 @@ export const sections: readonly Section[] = [
       'cannot link to. The faults that a module can have are listed apart from these clauses, as EF-01 ' +
       'to EF-53.',
   },
+  {
+    id: 'replace',
+    title: 'Atomic replace',
+    introduction:
+      'From 5.1 on a patch with the flag `replace` takes the place of all patches that are there. What ' +
+      'only they have is undone in the same transition.',
+  },
 ];

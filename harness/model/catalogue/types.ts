@@ -13,7 +13,8 @@ export type SectionId =
   | 'immediate'
   | 'modules'
   | 'ftrace'
-  | 'elf';
+  | 'elf'
+  | 'replace';
 
 export interface Section {
   readonly id: SectionId;
@@ -30,6 +31,7 @@ export type DocumentName =
   | 'livepatch.txt'
   | 'module-elf-format.txt'
   | 'livepatch.rst'
+  | 'cumulative-patches.rst'
   | 'module-elf-format.rst'
   | 'reliable-stacktrace.rst'
   | 'sysfs-kernel-livepatch';

@@ -9,8 +9,9 @@ import { type Prediction, type Rule, equal, prediction } from './types.js';
 function callClause(state: State, f: FunctionName, caller: number): ClauseId {
   const [top] = stackOf(state, f);
   if (!state.ftraceOn) return 'FTR-5';
-  if (!top) return 'DIS-4';
+  if (!top) return state.patches.some((p) => p.enabled && p.description.replace) ? 'REP-1' : 'DIS-4';
   const { description } = top;
+  if (!entryFor(description, f)) return 'REP-1';
   const held = holders(state).some((h) => h.task.tid === caller);
   if (held && state.transition?.patch === description.name) return 'ENA-14';
   const loaded = state.modules.map((m) => m.name);
@@ -45,6 +46,7 @@ function referencesClause(state: State, module: string, { capabilities }: Facts)
   const pinned = pinnedBy(state, module);
   if (pinned !== undefined) return references(state, module) > 1 ? 'IMM-3' : pinned;
   if (patch?.enabled) return 'ENA-9';
+  if (state.replaced.includes(module)) return 'REP-2';
   const neverEnabled = state.references[module] === undefined && patch !== undefined;
   return neverEnabled && capabilities.has('registration') ? 'REG-20' : 'DIS-6';
 }

@@ -2,8 +2,9 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { entriesOf, objectsOf } from '../description.js';
 import { directoryOf } from '../operations/register.js';
-import { type Facts, type Patch, type State, findPatch, isLoaded } from '../state.js';
-import { type Prediction, type Rule, equal, prediction } from './types.js';
+import { objectsInForce } from '../replace.js';
+import { type Facts, type Patch, type State, findPatch, isLoaded, patchInTransition } from '../state.js';
+import { type Prediction, type Rule, type SeenEntry, equal, prediction } from './types.js';
 
 // ---- sysfs -----------------------------------------------------------------------------------------------------
 
@@ -22,19 +23,25 @@ function patchAttributes({ capabilities }: Facts): readonly (readonly [string, n
   return all;
 }
 
-function directories({ description }: Patch): readonly string[] {
-  return objectsOf(description).flatMap((o) => {
-    const entries = entriesOf(description).filter((e) => e.object === o);
-    return [o.name, ...entries.map((e) => `${o.name}/${directoryOf(e)}`)];
-  });
+function directories(patch: Patch): readonly string[] {
+  const all = entriesOf({ objects: objectsInForce(patch) }).map((e) => `${e.object.name}/${directoryOf(e)}`);
+  return [...new Set([...objectsInForce(patch).map((o) => o.name), ...all])];
 }
 
 /** The clause that says why a patch has no directory. */
 function absenceClause(state: State, name: string, facts: Facts): ClauseId {
   const module = state.modules.find((m) => m.name === name);
   if (!module) return 'REG-10';
+  if (state.replaced.includes(name)) return 'REP-2';
   if (module.kind !== 'livepatch' || module.driven !== true || !facts.capabilities.has('registration')) return 'DIS-7';
   return state.initialised.includes(name) ? 'UNR-4' : 'REG-23';
+}
+
+/** The clause of a value of `enabled`: that of the patch itself, or what becomes of it as another replaces it. */
+function enabledClause(state: State, name: string): ClauseId {
+  if (state.replaced.includes(name)) return 'REP-2';
+  const other = patchInTransition(state);
+  return other?.description.replace && other.description.name !== name ? 'REP-4' : 'ENA-3';
 }
 
 /** A patch's tree in /sys/kernel/livepatch. */
@@ -82,7 +89,8 @@ export const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts)
     predictions.push(equal('SYS-4', `${where}: files of function directories`, below.join(' ') || 'none', 'none'));
   }
   const enabled = top.find((e) => e.path === 'enabled')?.value ?? null;
-  if (enabled !== null) predictions.push(equal('ENA-3', `${where}/enabled`, enabled, patch.enabled ? '1' : '0'));
+  if (enabled !== null) predictions.push(equal(enabledClause(state, name), `${where}/enabled`, enabled, patch.enabled ? '1' : '0'));
+  predictions.push(...replaceFiles(state, patch, top));
   const transition = top.find((e) => e.path === 'transition')?.value ?? null;
   if (transition !== null) {
     const inTransition = state.transition?.patch === name;
@@ -91,6 +99,17 @@ export const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts)
   }
   return predictions;
 };
+
+/** Files that tell of atomic replace, where the generation has them. */
+function replaceFiles(state: State, patch: Patch, files: readonly SeenEntry[]): readonly Prediction[] {
+  if (patch.presence !== 'listed') return [];
+  const place = 1 + state.patches.filter((p) => p.presence === 'listed').indexOf(patch);
+  const values = { replace: patch.description.replace ? '1' : '0', stack_order: String(place) };
+  return Object.entries(values).flatMap(([file, allowed]) => {
+    const value = files.find((e) => e.path === file)?.value ?? null;
+    return value === null ? [] : [equal('REP-5', `/sys/kernel/livepatch/${patch.description.name}/${file}`, value, allowed)];
+  });
+}
 
 /** Which patches have a directory. */
 export const patchesRule: Rule<'patches'> = (state, { names }) => {
@@ -111,6 +130,6 @@ export const leftSysfsRule: Rule<'left-sysfs'> = (state, { patch, left }, facts)
   const staysForGood = known !== undefined && (facts.capabilities.has('registration') || state.heldKobjects.includes(patch));
   const allowed = staysForGood ? 'stays' : 'is taken away';
   return [
-    prediction('DIS-7', `directory of ${patch} after its disable`, left ? 'is taken away' : 'stays', allowed, left ? !known : staysForGood),
+    prediction(state.replaced.includes(patch) ? 'REP-2' : 'DIS-7', `directory of ${patch} after its disable`, left ? 'is taken away' : 'stays', allowed, left ? !known : staysForGood),
   ];
 };

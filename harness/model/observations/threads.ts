@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import { functionKey } from '../description.js';
-import { type Facts, type State, type Transition, holders, kernelThreadsHold } from '../state.js';
+import { type Facts, type State, type Transition, entryFor, holders, kernelThreadsHold, patchInTransition } from '../state.js';
 import { type Prediction, type Rule, type SeenThread, prediction } from './types.js';
 
 // ---- patch_state -----------------------------------------------------------------------------------------------
@@ -65,6 +65,7 @@ function inTransition(
   const what = `patch_state of ${threads.length} threads`;
   const { target } = transition;
   const initial = 1 - target;
+  const patch = patchInTransition(state);
   const held = holders(state);
   const heldTids = new Set(held.map((h) => h.task.tid));
   const heldText = held.map((h) => h.task.tid).join(', ');
@@ -87,7 +88,9 @@ function inTransition(
     predictions.push(threadsPrediction('REG-5', 'patch_state of kernel threads', kernelThreads, text, () => [initial]));
   }
   for (const { task, frame } of held) {
-    const clause = target === 0 ? 'CHK-3' : frame.body === 'original' ? 'CHK-1' : 'CHK-2';
+    const ordinary = target === 0 ? 'CHK-3' : frame.body === 'original' ? 'CHK-1' : 'CHK-2';
+    const undone = patch !== undefined && !entryFor(patch.description, frame.function);
+    const clause: ClauseId = undone ? 'REP-3' : ordinary;
     const thread = threads.filter((t) => t.tid === task.tid);
     const text = `${initial}: thread ${task.tid} sleeps in ${frame.body} of ${functionKey(frame.function)}`;
     const present = thread.length === 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import { type LivepatchDescription, type TargetDescription, entriesOf, objectsOf } from '../description.js';
+import { objectsInForce } from '../replace.js';
 import { type Facts, type Patch, type State, findPatch, kernelThreadsHold } from '../state.js';
 import { enableRules, ftraceObstacle, obstacleLines } from './enable.js';
 import { acceptance, objectRefusal, refusal, register, relocate, relocationKey } from './register.js';
@@ -173,7 +174,7 @@ const numbers: Readonly<Record<Errno, number>> = {
 };
 
 function names(patch: Patch, module: string): boolean {
-  return objectsOf(patch.description).some((o) => o.literal !== true && o.name === module);
+  return objectsInForce(patch).some((o) => o.literal !== true && o.name === module);
 }
 
 /** Whether a patch is put into a coming module: up to 5.0 a registered one may be disabled. */

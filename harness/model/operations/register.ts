@@ -9,6 +9,7 @@ import {
   objectsOf,
   vmlinux,
 } from '../description.js';
+import { nopsFor } from '../replace.js';
 import { type Facts, type State, findPatch, isLoaded, symbolCount } from '../state.js';
 import { type Errno, type LogLine, lines, literally } from './types.js';
 
@@ -240,8 +241,9 @@ export function relocate(state: State, patch: LivepatchDescription, object: stri
 export function register(state: State, description: LivepatchDescription): State {
   const listed: State = {
     ...state,
-    patches: [...state.patches, { description, enabled: false, stacked: null, presence: 'listed' }],
+    patches: [...state.patches, { description, enabled: false, stacked: null, presence: 'listed', nops: nopsFor(state, description) }],
     initialised: [...new Set([...state.initialised, description.name])],
+    replaced: state.replaced.filter((name) => name !== description.name),
   };
   return objectsOf(description)
     .filter((o) => isThere(state, o))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import { type Facts, type State, findPatch, isLoaded, references } from '../state.js';
+import { pinsItsModule } from '../progress.js';
 import { goingLines, withoutTarget } from './load.js';
 import { type Context, type OperationOf, type Outcome, type Rule, decide } from './types.js';
 
@@ -52,6 +53,13 @@ const rules: readonly Rule<Unload>[] = [
     next: withoutPatchModule,
   },
   {
+    clause: 'REP-2',
+    because: 'another patch has replaced its patch, and nothing refers to the module any more',
+    when: ({ state, op }) => state.replaced.includes(op.module),
+    errno: 'OK',
+    next: withoutPatchModule,
+  },
+  {
     clause: 'DIS-6',
     because: 'nothing refers to the module any more',
     when: ({ state, op }) => state.modules.some((m) => m.name === op.module && m.kind === 'livepatch'),
@@ -76,7 +84,8 @@ function pinning({ state, op }: Unload): 'refusal' | 'patch' | 'function' | unde
   if (module?.kind !== 'livepatch' || (patch && (patch.stacked !== null || patch.presence === 'leaving'))) return undefined;
   if (state.transition?.patch === op.module) return undefined;
   if (state.leaked.includes(op.module)) return 'refusal';
-  return module.immediate ? 'patch' : 'function';
+  if (module.immediate) return 'patch';
+  return pinsItsModule(module) ? 'function' : undefined;
 }
 
 /** The clause of references that outlive the disable of an immediate patch. */
@@ -96,6 +105,7 @@ function withoutPatchModule({ state, op }: Unload): State {
     modules: state.modules.filter((m) => m.name !== op.module),
     patches: state.patches.filter((p) => p.description.name !== op.module),
     references: Object.fromEntries(Object.entries(state.references).filter(([name]) => name !== op.module)),
+    replaced: state.replaced.filter((name) => name !== op.module),
     leaked: state.leaked.filter((name) => name !== op.module),
     initialised: state.initialised.filter((name) => name !== op.module),
     unloadedSince: state.unloadedSince.filter((key) => !key.startsWith(`${op.module} `)),

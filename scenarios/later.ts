@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+import { gateOf, livepatch, scenario, target, vmlinux } from '../harness/index.js';
+
+/* What livepatch learned after 4.14: atomic replace. */
+
+const lib = target('klp_target');
+const other = target('klp_other');
+const cmdline = { object: vmlinux, name: 'cmdline_proc_show' };
+
+const first = livepatch('klp_first', { klp_target: ['klp_target_alpha', 'klp_target_beta'] });
+const second = livepatch('klp_second', { klp_target: ['klp_target_beta'], vmlinux: ['cmdline_proc_show'] });
+const cumulative = livepatch('klp_cumulative', { klp_target: ['klp_target_alpha'] }, { replace: true });
+
+export const atomicReplace = scenario({
+  id: 'two-patches-replaced-by-one',
+  title: 'A patch that replaces takes the place of two: what it does not have is original again, and they leave the kernel',
+  clauses: ['REP-1', 'REP-2', { clause: 'REP-5', needs: 'sysfs-replace' }, 'ENA-12', 'DIS-5'],
+  needs: ['livepatch', 'reliable-stacks', 'replace'],
+  modules: [lib, first, second, cumulative],
+  async run({ load, unload, disable, observe }) {
+    await load(lib);
+    for (const patch of [first, second]) {
+      await load(patch);
+      await observe.transitionEnd(patch);
+    }
+    await observe.sysfs(second);
+    await load(cumulative);
+    await observe.transitionEnd(cumulative);
+    for (const f of [lib.alpha, lib.beta, cmdline]) await observe.call(f);
+    for (const patch of [first, second]) {
+      await observe.departure(patch);
+      await observe.references(patch);
+      await unload(patch);
+    }
+    await observe.patches();
+    await observe.sysfs(cumulative);
+    await observe.ftrace(lib.alpha);
+    await observe.ftrace(lib.beta);
+
+    await load(first);
+    await observe.transitionEnd(first);
+    await observe.call(lib.beta);
+    await disable(cumulative);
+    await observe.transitionEnd(cumulative);
+    await observe.call(lib.alpha);
+  },
+});
+
+const older = livepatch('klp_older', { klp_target: ['klp_target_alpha', 'klp_target_beta'] }, { uses: [gateOf(lib)] });
+
+export const replaceReversed = scenario({
+  id: 'replace-held-and-reversed',
+  title: 'A sleeper in a function that only the older patch has holds the replace; a reversal leaves the older patch as it was',
+  clauses: ['REP-1', 'REP-2', 'REP-3', 'REP-4', 'TRN-6', 'ENA-14'],
+  needs: ['livepatch', 'reliable-stacks', 'replace'],
+  modules: [lib, older, cumulative],
+  async run({ load, unload, disable, park, observe }) {
+    await load(lib);
+    await load(older);
+    await observe.transitionEnd(older);
+    const sleeper = await park(lib.beta);
+    await load(cumulative);
+    await observe.settledThreads();
+    await observe.transitionEnd(cumulative);
+    await sleeper.witness();
+    await observe.sysfs(cumulative);
+    await observe.sysfs(older);
+    for (const f of [lib.alpha, lib.beta]) {
+      await observe.call(f);
+      await sleeper.call(f);
+    }
+
+    const passed = await park(lib.beta);
+    await disable(cumulative);
+    await observe.settledThreads();
+    await passed.release();
+    await observe.transitionEnd(cumulative);
+    await observe.departure(cumulative);
+    for (const f of [lib.alpha, lib.beta]) await observe.call(f);
+    await observe.sysfs(older);
+    await observe.references(older);
+    await unload(cumulative);
+
+    await load(cumulative);
+    await sleeper.release();
+    await observe.transitionEnd(cumulative);
+    await observe.departure(older);
+    for (const f of [lib.alpha, lib.beta]) await observe.call(f);
+    await unload(older);
+  },
+});
+
+const halfway = livepatch('klp_halfway', { klp_target: ['klp_target_beta', 'klp_target_quiet'] }, { replace: true });
+
+export const replaceRefused = scenario({
+  id: 'replace-refused-half-way',
+  title: 'A patch that replaces, but has a function ftrace cannot attach to, leaves the older patch as it was',
+  clauses: ['FTR-1', 'ENA-10', 'ENA-12', 'ENA-9', 'DIS-4'],
+  needs: ['livepatch', 'reliable-stacks', 'replace'],
+  modules: [lib, first, halfway],
+  async run({ load, disable, observe }) {
+    await load(lib);
+    await load(first);
+    await observe.transitionEnd(first);
+    await load(halfway);
+    await observe.patches();
+    for (const f of [lib.alpha, lib.beta]) await observe.call(f);
+    await observe.threads();
+    await observe.sysfs(first);
+    await observe.references(first);
+    await disable(first);
+    await observe.transitionEnd(first);
+    await observe.call(lib.beta);
+  },
+});
+
+const both = livepatch('klp_both', { klp_target: ['klp_target_alpha'], klp_other: ['klp_other_alpha'] }, { uses: [gateOf(lib)] });
+
+export const moduleDuringReplace = scenario({
+  id: 'module-comes-during-replace',
+  title: 'A module that only the older patch names comes while that is being replaced: who has switched gets the original, who has not the older patch',
+  clauses: ['REP-1', 'REP-2', 'MOD-6', 'MOD-4', 'ENA-14'],
+  needs: ['livepatch', 'reliable-stacks', 'replace'],
+  modules: [lib, other, both, cumulative],
+  async run({ load, unload, park, observe }) {
+    await load(lib);
+    await load(both);
+    await observe.transitionEnd(both);
+    const sleeper = await park(lib.alpha);
+    await load(cumulative);
+    await observe.settledThreads();
+    await load(other);
+    await observe.sysfs(cumulative);
+    await observe.call(other.alpha);
+    await sleeper.call(other.alpha);
+    await unload(other);
+    await load(other);
+    await sleeper.release();
+    await observe.transitionEnd(cumulative);
+    await observe.call(other.alpha);
+    await observe.departure(both);
+    await unload(other);
+  },
+});

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+import fc from 'fast-check';
+import t from 'tap';
+import type { Capability } from '../../harness/model/capabilities.js';
+import { type LivepatchDescription, type ModuleDescription, livepatch, target } from '../../harness/model/description.js';
+import { type Operation, step } from '../../harness/model/operations/index.js';
+import { predict } from '../../harness/model/observations/index.js';
+import { closure } from '../../harness/model/progress.js';
+import {
+  type Facts,
+  type State,
+  describeState,
+  findPatch,
+  holders,
+  pristine,
+  reachableBodies,
+  references,
+  stackOf,
+} from '../../harness/model/state.js';
+
+/* What livepatch learned after 4.14, on the model alone. */
+
+const lib = target('klp_target');
+const other = target('klp_other');
+const one = livepatch('klp_one', { klp_target: ['klp_target_alpha', 'klp_target_beta'] });
+const two = livepatch('klp_two', { klp_target: ['klp_target_beta', { name: 'klp_target_twin', sympos: 2 }], klp_other: ['klp_other_alpha'] });
+const all = livepatch('klp_all', { klp_target: [{ name: 'klp_target_alpha', sympos: 1 }] }, { replace: true });
+const every = livepatch('klp_every', { klp_target: ['klp_target_alpha', 'klp_target_beta'] }, { replace: true });
+const bad = livepatch('klp_bad', { klp_target: ['klp_target_beta', 'klp_target_quiet'] }, { replace: true });
+
+const today: Facts = {
+  capabilities: new Set<Capability>(['livepatch', 'reliable-stacks', 'replace', 'sysfs-replace', 'sysfs-stack-order', 'sysfs-force']),
+  vmlinuxSymbols: () => 0,
+};
+
+const load = (module: ModuleDescription): Operation => ({ kind: 'load', module });
+const write = (patch: LivepatchDescription, text: string): Operation => ({ kind: 'write-enabled', patch: patch.name, text });
+const park = (tid: number, f: typeof lib.alpha, body = 'original'): Operation => ({ kind: 'park', tid, function: f, body });
+
+/** The state after an operation: its only outcome, and no further. */
+function did(state: State, op: Operation): State {
+  const [outcome] = step(state, op, today);
+  if (outcome?.errno !== 'OK') throw new Error(`${op.kind}: ${outcome?.errno ?? 'nothing'}`);
+  return outcome.next;
+}
+const rest = (state: State): State => closure(state, today).at(-1) ?? state;
+const after = (...ops: Operation[]): State => ops.reduce((state, op) => rest(did(state, op)), pristine);
+const bodies = (state: State): string[] => [lib.alpha, lib.beta, lib.twin2, other.alpha].map((f) => reachableBodies(state, f).join('|'));
+
+void t.test('a patch that replaces takes the place of all others', (t) => {
+  const both = after(load(lib), load(other), load(one), load(two));
+  t.strictSame(bodies(both), ['klp_one', 'klp_two', 'klp_two', 'klp_two']);
+  const begun = did(both, load(all));
+  t.strictSame(findPatch(begun, 'klp_all')?.nops, [
+    { name: 'klp_target', functions: [{ name: 'klp_target_beta' }, { name: 'klp_target_twin', sympos: 2 }] },
+    { name: 'klp_other', functions: [{ name: 'klp_other_alpha' }] },
+  ], 'alpha at position 0 is alpha at position 1');
+  const end = rest(begun);
+  t.strictSame(bodies(end), ['klp_all', 'original', 'original', 'original']);
+  t.strictSame(end.patches.map((p) => p.description.name), ['klp_all']);
+  t.strictSame(['klp_one', 'klp_two', 'klp_all'].map((name) => references(end, name)), [0, 0, 1]);
+  t.match(step(end, { kind: 'unload', module: 'klp_one' }, today), [{ errno: 'OK', clause: 'REP-2' }]);
+  const again = rest(did(did(end, { kind: 'unload', module: 'klp_one' }), load(one)));
+  t.strictSame(bodies(again), ['klp_one', 'klp_one', 'original', 'original'], 'it comes back above the one that replaced it');
+  t.strictSame(again.replaced, ['klp_two']);
+  t.end();
+});
+
+void t.test('who holds a replace, and who its reversal', (t) => {
+  const held = did(did(did(after(load(lib), load(one)), park(1, lib.beta, 'klp_one')), park(2, lib.alpha, 'klp_one')), load(every));
+  t.strictSame(holders(held).map((h) => h.task.tid), [1, 2]);
+  const nop = did(did(did(after(load(lib), load(one)), park(1, lib.beta, 'klp_one')), load(all)), park(3, lib.beta));
+  t.strictSame(holders(nop).map((h) => h.task.tid), [1], 'what lies below the nop; not the original');
+  const back = did(nop, write(all, '0'));
+  t.strictSame(holders(back).map((h) => h.task.tid), [3], 'the code of the nop is the original');
+  t.strictSame(bodies(rest(did(back, { kind: 'release', tid: 3 }))).slice(0, 2), ['klp_one', 'klp_one']);
+  const seen = { kind: 'sysfs', patch: 'klp_one', entries: [{ path: 'enabled', type: 'file', mode: 0o644, value: '1' }] } as const;
+  t.match(predict(nop, seen, today).find((p) => p.clause === 'REP-4'), { holds: true });
+  t.end();
+});
+
+void t.test('a replace that is refused half way changes nothing', (t) => {
+  const before = after(load(lib), load(one));
+  const [refused] = step(before, load(bad), today);
+  t.match(refused, { errno: 'EINVAL', clause: 'FTR-1' });
+  t.strictSame(refused?.next.patches, before.patches);
+  t.end();
+});
+
+void t.test('modules that come and go during a replace', (t) => {
+  const held = did(did(after(load(lib), load(two)), park(1, lib.beta, 'klp_two')), load(all));
+  const [came] = step(held, load(other), today);
+  t.strictSame(came?.log.map((l) => l.pattern.source.replace(/.*patch '(\w+)'.*/, '$1')), ['klp_two', 'klp_all']);
+  t.strictSame(reachableBodies(came?.next ?? held, other.alpha), ['original', 'klp_two']);
+  const [gone] = step(rest(did(held, { kind: 'release', tid: 1 })), load(other), today);
+  t.match(gone, { log: [], unlogged: [], clause: null });
+  t.end();
+});
+
+// ---- invariants over random operations -------------------------------------------------------------------------
+
+const patches = [one, two, all, every, bad];
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.constantFrom<Operation>(load(lib), load(other), ...patches.map(load)),
+  fc.constantFrom('klp_target', 'klp_other', ...patches.map((p) => p.name)).map((module): Operation => ({ kind: 'unload', module })),
+  fc.tuple(fc.constantFrom(...patches), fc.constantFrom('0', '1')).map(([p, text]) => write(p, text)),
+  fc
+    .tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom(lib.alpha, lib.beta), fc.constantFrom('original', ...patches.map((p) => p.name)))
+    .map(([tid, f, body]) => park(tid, f, body)),
+  fc.integer({ min: 1, max: 3 }).map((tid): Operation => ({ kind: 'release', tid })),
+);
+const steps = fc.array(fc.record({ op: operation, settle: fc.boolean() }), { maxLength: 30 });
+
+/** Walks one path through the states: an operation's first outcome, then as far as the kernel gets by itself, or not. */
+function* walk(list: readonly { op: Operation; settle: boolean }[]): Generator<State> {
+  let state = after(load(lib));
+  for (const { op, settle } of list) {
+    if (op.kind === 'load' && state.modules.some((m) => m.name === op.module.name)) continue;
+    if (op.kind === 'park' && state.tasks.some((task) => task.tid === op.tid)) continue;
+    if (op.kind === 'unload' && state.tasks.some(({ frames }) => frames.some((f) => f.function.object === op.module || f.body === op.module))) continue;
+    const [outcome] = step(state, op, today);
+    if (!outcome) continue;
+    state = settle ? rest(outcome.next) : outcome.next;
+    yield state;
+  }
+}
+
+/** What must hold of a state; the text of what does not. */
+function broken(state: State): string | undefined {
+  const { transition } = state;
+  for (const p of state.patches) {
+    const { name } = p.description;
+    if (references(state, name) < 1) return `${name} is in the kernel without a reference`;
+    if (p.nops.length > 0 && transition?.patch !== name) return `${name} has nops at rest`;
+    if (state.replaced.includes(name) && p.stacked !== null) return `${name} was replaced and is on a stack`;
+  }
+  if (Object.values(state.references).some((count) => count < 0)) return 'negative references';
+  if (transition) return undefined;
+  for (const f of [lib.alpha, lib.beta, lib.twin2, other.alpha]) {
+    const [top] = stackOf(state, f);
+    const [body, ...more] = reachableBodies(state, f);
+    if (more.length > 0 || body !== (top?.description.name ?? 'original')) return 'a call does not reach the newest';
+  }
+  const enabled = state.patches.filter((p) => p.enabled);
+  const newest = enabled.findLastIndex((p) => p.description.replace);
+  return newest > 0 ? `${enabled[0]?.description.name ?? ''} is enabled below one that replaces` : undefined;
+}
+
+void t.test('invariants with patches that replace', (t) => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      for (const state of walk(list)) {
+        for (const s of closure(state, today)) {
+          const why = broken(s);
+          if (why) throw new Error(`${why}: ${describeState(s)}`);
+        }
+        if (rest({ ...state, tasks: [] }).transition) throw new Error('nobody holds it, and it does not come to rest');
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  t.pass('held over 1000 random sequences');
+  t.end();
+});
+
+void t.test('a replace turned round twice is as before, turned round once and ended never was', (t) => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      let quiet = pristine;
+      for (const state of walk(list)) {
+        const name = state.transition?.patch;
+        const patch = name === undefined ? undefined : findPatch(state, name);
+        if (!patch) quiet = state;
+        if (state.transition?.phase !== 'running' || state.transition.target !== 1 || !patch) continue;
+        const once = did(state, write(patch.description, '0'));
+        const twice = did(once, write(patch.description, '1'));
+        if (JSON.stringify(twice.patches) !== JSON.stringify(state.patches)) throw new Error('patches differ');
+        const never = rest({ ...once, tasks: [] });
+        const left = (s: State): unknown => rest(s).patches.filter((p) => p !== patch && p.description.name !== name);
+        if (JSON.stringify(left(never)) !== JSON.stringify(left({ ...quiet, tasks: [] }))) throw new Error('the older ones differ');
+        return;
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  t.pass('held over 1000 random sequences');
+  t.end();
+});
