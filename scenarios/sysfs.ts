@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { livepatch, scenario, target } from '../harness/index.js';
+import { gateOf, livepatch, scenario, target } from '../harness/index.js';
 
 const lib = target('klp_target');
 const patch = livepatch('klp_alpha', { klp_target: ['klp_target_alpha'] });
@@ -89,5 +89,56 @@ export const offWords = scenario({
       await observe.transitionEnd(one);
       await observe.call(lib.alpha);
     }
+  },
+});
+
+const gated = livepatch('klp_gated_words', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
+
+export const onWords = scenario({
+  id: 'on-in-enabled',
+  title: 'A disable that is held is turned round by any of 1, y, Y, yes and on, and by nothing that is no boolean or says 0',
+  clauses: ['SYS-2', 'SYS-3', 'ENA-3', 'CHK-3', 'TRN-5'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, gated],
+  async run({ load, write, park, observe }) {
+    await load(lib);
+    await load(gated);
+    await observe.transitionEnd(gated);
+    const sleeper = await park(lib.alpha);
+    for (const text of ['1', 'y', 'Yes', 'on', '1junk']) {
+      await write(gated, '0');
+      await observe.settledThreads();
+      await sleeper.witness();
+      for (const refused of ['2', 'o', 'x', '\n', '0', 'off']) await write(gated, refused);
+      await observe.sysfs(gated);
+      await write(gated, text);
+      await observe.sysfs(gated);
+      await observe.transitionEnd(gated);
+      await observe.call(lib.alpha);
+    }
+    await sleeper.release();
+  },
+});
+
+export const currentWhileHeld = scenario({
+  id: 'current-value-while-held',
+  title: 'Writing the target that a held transition already has is refused, and turns nothing',
+  clauses: ['SYS-3', 'ENA-3', 'CHK-1', 'TRN-5', 'TRN-6'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, write, park, observe }) {
+    await load(lib);
+    const sleeper = await park(lib.alpha);
+    await load(patch);
+    await observe.settledThreads();
+    await sleeper.witness();
+    await write(patch, '1');
+    await observe.sysfs(patch);
+    await observe.settledThreads();
+    await sleeper.witness();
+    await write(patch, '0');
+    await observe.transitionEnd(patch);
+    await observe.call(lib.alpha);
+    await sleeper.release();
   },
 });

@@ -96,8 +96,8 @@ export interface State {
   readonly references: Readonly<Record<string, number>>;
   /** Patches that another has replaced, as long as their modules are loaded. */
   readonly replaced: readonly string[];
-  /** Patches whose enable was refused after it had taken a reference that it never gives back. */
-  readonly leaked: readonly string[];
+  /** Patches of loaded modules whose enable ftrace refused. */
+  readonly refused: readonly string[];
   /** Patches that were registered at some time since their module was loaded: their kobjects have been initialised. */
   readonly initialised: readonly string[];
   /** `<patch> <object>`: livepatch relocations that hold an address, though the object they point into may have gone. */
@@ -121,7 +121,7 @@ export const pristine: State = {
   tasks: [],
   references: {},
   replaced: [],
-  leaked: [],
+  refused: [],
   initialised: [],
   relocated: [],
   unloadedSince: [],

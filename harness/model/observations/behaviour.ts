@@ -2,6 +2,7 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { type FunctionName, functionKey } from '../description.js';
 import { pinnedBy } from '../operations/unload.js';
+import { closure } from '../progress.js';
 import { type Facts, type State, entryFor, findPatch, holders, isHeld, reachableBodies, references, stackOf } from '../state.js';
 import { type Prediction, type Rule, equal, prediction } from './types.js';
 
@@ -9,7 +10,10 @@ import { type Prediction, type Rule, equal, prediction } from './types.js';
 function callClause(state: State, f: FunctionName, caller: number): ClauseId {
   const [top] = stackOf(state, f);
   if (!state.ftraceOn) return 'FTR-5';
-  if (!top) return state.patches.some((p) => p.enabled && p.description.replace) ? 'REP-1' : 'DIS-4';
+  if (!top) {
+    if (wasRefused(state, f)) return 'ENA-10';
+    return state.patches.some((p) => p.enabled && p.description.replace) ? 'REP-1' : 'DIS-4';
+  }
   const { description } = top;
   if (!entryFor(description, f)) return 'REP-1';
   const held = holders(state).some((h) => h.task.tid === caller);
@@ -20,6 +24,11 @@ function callClause(state: State, f: FunctionName, caller: number): ClauseId {
   if (cameLater) return state.transition?.patch === description.name ? 'MOD-6' : 'MOD-1';
   if (f.position !== undefined) return 'REG-14';
   return 'ENA-12';
+}
+
+/** Whether ftrace has refused the enable of a patch that replaces `f`: then it must be as it was. */
+export function wasRefused(state: State, f: FunctionName): boolean {
+  return state.modules.some((m) => m.kind === 'livepatch' && state.refused.includes(m.name) && entryFor(m, f) !== undefined);
 }
 
 /** Which body a call reaches. The document has an immediate function redirected for everybody at once. */
@@ -35,9 +44,9 @@ export const callRule: Rule<'call'> = (state, { function: f, caller, body }) => 
   return bodies.includes(demanded) ? [ordinary] : [{ ...ordinary, clause: 'IMM-4', documented }];
 };
 
-/** References of a module. */
+/** References of a module, once what the kernel does by itself has been waited for. */
 export const referencesRule: Rule<'references'> = (state, { module, count }, facts) => {
-  const allowed = references(state, module);
+  const allowed = references(closure(state, facts).at(-1) ?? state, module);
   return [equal(referencesClause(state, module, facts), `references of module ${module}`, count, allowed)];
 };
 
@@ -67,10 +76,10 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
 /** A transition that has begun in this part of the log says that it is complete; nothing is known of an earlier one. */
 function completion(patch: string, enabled: boolean, log: readonly string[]): readonly Prediction[] {
   const direction = enabled ? 'patching' : 'unpatching';
-  const text = `'${patch}': ${direction} complete`;
+  const text = `livepatch: '${patch}': ${direction} complete`;
   const seen = log.filter((line) => line.includes('livepatch: ')).join(' ⏎ ') || 'nothing of livepatch';
   if (!log.some((line) => new RegExp(`'${patch}': (starting )?${direction}\\b(?! complete)`).test(line))) return [];
-  return [prediction(enabled ? 'ENA-4' : 'DIS-4', `${patch}: kernel log`, seen, text, log.some((line) => line.includes(text)))];
+  return [prediction(enabled ? 'ENA-4' : 'DIS-4', `${patch}: kernel log`, seen, text, log.some((line) => line.trimEnd() === text))];
 }
 
 /** Addresses that livepatch relocations hold: written when the patch is taken, or while its module loads. */

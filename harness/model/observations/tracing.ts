@@ -2,6 +2,7 @@
 import { functionKey } from '../description.js';
 import { type Facts, type State, original, reachableBodies, stackOf } from '../state.js';
 import type { FunctionName } from '../description.js';
+import { wasRefused } from './behaviour.js';
 import { type Rule, equal } from './types.js';
 
 /**
@@ -13,7 +14,7 @@ export const ftraceRule: Rule<'ftrace'> = (state, { function: f, users, flags },
   const others = otherUsers(state, f, facts);
   const expected = state.ftraceOn ? (patched ? 1 : 0) + others : 0;
   const what = `ftrace users of ${functionKey(f)}`;
-  const clause = !state.ftraceOn ? 'FTR-5' : others > 0 ? 'FTR-6' : patched ? 'ENA-11' : 'DIS-5';
+  const clause = !state.ftraceOn ? 'FTR-5' : others > 0 ? 'FTR-6' : patched ? 'ENA-11' : wasRefused(state, f) ? 'ENA-10' : 'DIS-5';
   const predictions = [equal(clause, what, users, expected)];
   if (!patched || !state.ftraceOn) return predictions;
   predictions.push(equal('ENA-11', `${what}: IP-modify flag`, flags.includes('I') ? 'set' : 'unset', 'set'));

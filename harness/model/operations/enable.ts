@@ -230,10 +230,10 @@ function noSite(f: string, finds: boolean): string {
   return finds ? `failed to find location for function '${f}'` : `failed to set ftrace filter for function '${f}' \\(-22\\)`;
 }
 
-/** A failed enable: as before, but for the reference that an immediate patch never gives back. */
+/** A failed enable: as before, but for the reference that an immediate patch never gives back (klp_cancel_transition, 4.14). */
 function cancelled({ state, patch: { description } }: Switching): State {
-  if (!pinsItsModule(description)) return state;
-  return refer({ ...state, leaked: [...new Set([...state.leaked, description.name])] }, description.name, 1);
+  const refused = { ...state, refused: [...new Set([...state.refused, description.name])] };
+  return pinsItsModule(description) ? refer(refused, description.name, 1) : refused;
 }
 
 // ---- disable ---------------------------------------------------------------------------------------------------

@@ -60,8 +60,10 @@ export function writeEnabled(state: State, op: OperationOf<'write-enabled'>, fac
   const patch = findPatch(state, op.patch);
   if (patch?.presence === 'leaving' && !state.heldKobjects.includes(op.patch)) return writeToLeaving(state);
   const decided = decide(writeRules, { state, op, facts });
-  if (decided.length > 0 || !patch) return decided;
-  const outcomes = decide(patch.enabled ? disableRules : enableRules, { state, patch, facts, via: 'write' });
+  const outcomes =
+    decided.length > 0 || !patch
+      ? decided
+      : decide(patch.enabled ? disableRules : enableRules, { state, patch, facts, via: 'write' });
   // That a word is taken for a digit is what the word is asked for.
   const isWord = !/^[01]\n?$/.test(op.text);
   return outcomes.map((o) => (isWord && o.errno === 'OK' ? { ...o, clause: 'SYS-2' } : o));

@@ -58,7 +58,7 @@ export function enableNew(state: State, description: LivepatchDescription, facts
   if (!patch) return [];
   const outcomes = decide(enableRules, { state: registered, patch, facts, via: 'load' });
   return outcomes.flatMap((o): readonly Outcome[] => {
-    if (o.errno !== 'OK') return [{ ...o, next: { ...state, initialised: registered.initialised } }];
+    if (o.errno !== 'OK') return [{ ...o, next: { ...state, initialised: registered.initialised, refused: o.next.refused } }];
     const clause = o.clause === 'ENA-4' ? acceptance(description, state, facts, 'ENA-4') : o.clause;
     return withDemand({ ...o, clause, log: [...o.log, ...doubts(facts)] }, state);
   });

@@ -83,7 +83,7 @@ function pinning({ state, op }: Unload): 'refusal' | 'patch' | 'function' | unde
   const module = state.modules.find((m) => m.name === op.module);
   if (module?.kind !== 'livepatch' || (patch && (patch.stacked !== null || patch.presence === 'leaving'))) return undefined;
   if (state.transition?.patch === op.module) return undefined;
-  if (state.leaked.includes(op.module)) return 'refusal';
+  if (state.refused.includes(op.module) && pinsItsModule(module)) return 'refusal';
   if (module.immediate) return 'patch';
   return pinsItsModule(module) ? 'function' : undefined;
 }
@@ -106,7 +106,7 @@ function withoutPatchModule({ state, op }: Unload): State {
     patches: state.patches.filter((p) => p.description.name !== op.module),
     references: Object.fromEntries(Object.entries(state.references).filter(([name]) => name !== op.module)),
     replaced: state.replaced.filter((name) => name !== op.module),
-    leaked: state.leaked.filter((name) => name !== op.module),
+    refused: state.refused.filter((name) => name !== op.module),
     initialised: state.initialised.filter((name) => name !== op.module),
     unloadedSince: state.unloadedSince.filter((key) => !key.startsWith(`${op.module} `)),
     relocated: state.relocated.filter((key) => !key.startsWith(`${op.module} `)),
