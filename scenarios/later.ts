@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { gateOf, livepatch, scenario, target, vmlinux } from '../harness/index.js';
 
-/* What livepatch learned after 4.14: atomic replace. */
+/* What livepatch learned after 4.14: atomic replace and force. */
 
 const lib = target('klp_target');
 const other = target('klp_other');
@@ -119,7 +119,7 @@ const both = livepatch('klp_both', { klp_target: ['klp_target_alpha'], klp_other
 export const moduleDuringReplace = scenario({
   id: 'module-comes-during-replace',
   title: 'A module that only the older patch names comes while that is being replaced: who has switched gets the original, who has not the older patch',
-  clauses: ['REP-1', 'REP-2', 'MOD-6', 'MOD-4', 'ENA-14'],
+  clauses: ['REP-1', 'REP-2', 'MOD-6', 'MOD-4'],
   needs: ['livepatch', 'reliable-stacks', 'replace'],
   modules: [lib, other, both, cumulative],
   async run({ load, unload, park, observe }) {
@@ -140,5 +140,95 @@ export const moduleDuringReplace = scenario({
     await observe.call(other.alpha);
     await observe.departure(both);
     await unload(other);
+  },
+});
+
+const forcedIn = livepatch('klp_forced', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
+
+export const forcedEnable = scenario({
+  id: 'force-in-an-enable',
+  title: 'Force ends an enable that a sleeper holds; elsewhere it does nothing, and the patch can be disabled and unloaded after',
+  clauses: ['FRC-1', 'FRC-3', 'FRC-4', 'SYS-2', 'TRN-2'],
+  needs: ['livepatch', 'reliable-stacks', 'sysfs-force', 'replace'],
+  modules: [lib, forcedIn, second],
+  async run({ load, unload, disable, force, park, observe }) {
+    await load(lib);
+    await load(second);
+    await observe.transitionEnd(second);
+    const sleeper = await park(lib.alpha);
+    await load(forcedIn);
+    await force(forcedIn, '0');
+    await force(forcedIn, 'junk');
+    await force(second);
+    await observe.transitionEnd(forcedIn);
+    await sleeper.witness();
+    await force(forcedIn);
+    await observe.threads();
+    await observe.transitionEnd(forcedIn);
+    await observe.threads();
+    await observe.call(lib.alpha);
+    await sleeper.call(lib.alpha);
+    await force(forcedIn);
+    await force(forcedIn, '0');
+    await sleeper.release();
+
+    await disable(forcedIn);
+    await observe.transitionEnd(forcedIn);
+    await observe.departure(forcedIn);
+    await observe.call(lib.alpha);
+    await observe.references(forcedIn);
+    await unload(forcedIn);
+  },
+});
+
+export const forcedDisable = scenario({
+  id: 'force-in-a-disable',
+  title: 'Force ends a disable while a task sleeps in the replacement, whose module stays for good',
+  clauses: ['FRC-1', 'FRC-2', 'DIS-4'],
+  needs: ['livepatch', 'reliable-stacks', 'sysfs-force', 'replace'],
+  modules: [lib, forcedIn],
+  async run({ load, unload, disable, force, park, observe }) {
+    await load(lib);
+    await load(forcedIn);
+    await observe.transitionEnd(forcedIn);
+    const sleeper = await park(lib.alpha);
+    await disable(forcedIn);
+    await observe.settledThreads();
+    await force(forcedIn);
+    await observe.transitionEnd(forcedIn);
+    await observe.departure(forcedIn);
+    await sleeper.call(lib.alpha);
+    await observe.references(forcedIn);
+    await unload(forcedIn);
+    await sleeper.release();
+    await unload(forcedIn);
+  },
+});
+
+export const forcedReplace = scenario({
+  id: 'force-in-a-replace',
+  title: 'Force ends a replace that a sleeper in the older patch holds: the older module stays for good',
+  clauses: ['FRC-1', 'FRC-2', 'FRC-3', 'REP-1', 'REP-2'],
+  needs: ['livepatch', 'reliable-stacks', 'sysfs-force', 'replace'],
+  modules: [lib, older, cumulative],
+  async run({ load, unload, disable, force, park, observe }) {
+    await load(lib);
+    await load(older);
+    await observe.transitionEnd(older);
+    const sleeper = await park(lib.beta);
+    await load(cumulative);
+    await observe.settledThreads();
+    await force(cumulative);
+    await observe.transitionEnd(cumulative);
+    for (const f of [lib.alpha, lib.beta]) await sleeper.call(f);
+    await observe.departure(older);
+    await observe.references(older);
+    await unload(older);
+    await sleeper.release();
+    await disable(cumulative);
+    await observe.transitionEnd(cumulative);
+    await observe.departure(cumulative);
+    await observe.references(cumulative);
+    await unload(cumulative);
   },
 });

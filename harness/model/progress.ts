@@ -35,7 +35,7 @@ function successors(state: State, facts: Facts): readonly State[] {
   for (const leaving of free) {
     // The directory first, then the reference; both are seen as one step (klp_free_patch_finish, 5.1 and later).
     const without = { ...state, patches: state.patches.filter((p) => p !== leaving) };
-    next.push(refer(without, leaving.description.name, -1));
+    next.push(leaving.pinned ? without : refer(without, leaving.description.name, -1));
   }
   return next;
 }

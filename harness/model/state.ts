@@ -59,6 +59,8 @@ export interface Patch {
    * it, and a call that reaches one runs the original (klp_add_nops, 5.1 and later).
    */
   readonly nops: readonly PatchedObject[];
+  /** Force was used: nobody knows whether a task still runs in it, and its module stays for good. */
+  readonly pinned: boolean;
 }
 
 /** The one transition (livepatch.txt 162-165). A patch that is immediate has none. */
@@ -69,6 +71,8 @@ export interface Transition {
   readonly phase: 'running' | 'finishing';
   /** Threads seen at the target state, in order: they may not go back. */
   readonly arrived: readonly number[];
+  /** Every task has been switched by a write into `force`; the end follows at the next retry. */
+  readonly forced: boolean;
 }
 
 /** Where a kprobe sits: on the first instruction, behind ftrace's site, or (a kretprobe) on the way out. */
@@ -96,6 +100,11 @@ export interface State {
   readonly references: Readonly<Record<string, number>>;
   /** Patches that another has replaced, as long as their modules are loaded. */
   readonly replaced: readonly string[];
+  /**
+   * Patches that were there when force was used, as long as their modules are loaded: `removed` by that transition, or
+   * not.
+   */
+  readonly forced: Readonly<Record<string, 'removed' | 'stayed'>>;
   /** Patches of loaded modules whose enable ftrace refused. */
   readonly refused: readonly string[];
   /** Patches that were registered at some time since their module was loaded: their kobjects have been initialised. */
@@ -121,6 +130,7 @@ export const pristine: State = {
   tasks: [],
   references: {},
   replaced: [],
+  forced: {},
   refused: [],
   initialised: [],
   relocated: [],
@@ -210,7 +220,7 @@ export function reachableBodies(state: State, f: FunctionName, caller?: number):
 function stateOfTask(state: State, tid: number): PatchState | undefined {
   const { transition } = state;
   if (!transition) return undefined;
-  if (transition.arrived.includes(tid)) return transition.target;
+  if (transition.forced || transition.arrived.includes(tid)) return transition.target;
   return holders(state).some((h) => h.task.tid === tid) ? ((1 - transition.target) as PatchState) : undefined;
 }
 
@@ -221,7 +231,7 @@ function stateOfTask(state: State, tid: number): PatchState | undefined {
 function holdingFrame(state: State, task: ParkedTask): Frame | undefined {
   const { transition } = state;
   const patch = patchInTransition(state);
-  if (transition?.phase !== 'running' || !patch) return undefined;
+  if (transition?.phase !== 'running' || transition.forced || !patch) return undefined;
   return task.frames.find((frame) => {
     const stack = stackOf(state, frame.function);
     const place = stack.indexOf(patch);
@@ -250,7 +260,7 @@ export function kernelThreadsHold(facts: Facts): boolean {
 
 /** Whether the transition under way can't end by itself. */
 export function isHeld(state: State, facts: Facts): boolean {
-  if (state.transition?.phase !== 'running') return false;
+  if (state.transition?.phase !== 'running' || state.transition.forced) return false;
   return holders(state).length > 0 || (state.transition.target === 1 && kernelThreadsHold(facts));
 }
 

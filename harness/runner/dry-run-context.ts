@@ -31,6 +31,8 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     write,
     enable: (patch) => write(patch, '1'),
     disable: (patch) => write(patch, '0'),
+    force: ({ name }, text = '1') =>
+      done(() => record.operate({ kind: 'write-force', patch: name, text }, `write ${JSON.stringify(text)} to ${name}/force`)),
     api: drivenApi(record),
     park: (f, options) => done(() => park(record, 1001 + sleepers++, f, options)),
     probe: (f, { place, postHandler = false }) =>

@@ -128,6 +128,8 @@ export interface ScenarioContext {
   readonly write: (patch: LivepatchDescription, text: string) => Promise<void>;
   readonly enable: (patch: LivepatchDescription) => Promise<void>;
   readonly disable: (patch: LivepatchDescription) => Promise<void>;
+  /** Writes into the patch's `force`: 1 when left out. */
+  readonly force: (patch: LivepatchDescription, text?: string) => Promise<void>;
   /** The livepatch API itself. */
   readonly api: DrivenApi;
   /** A task enters a target module's function and sleeps inside; its stack is the witness. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
 import { calls, must } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, vmlinux } from '../model/description.js';
+import { closure } from '../model/progress.js';
 import { SituationError } from '../model/reference.js';
 import type { SeenThread } from '../model/observations/index.js';
 import { holders, isHeld, kernelThreadsHold, references as expectedReferences } from '../model/state.js';
@@ -23,6 +24,7 @@ const kernelTime = {
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
 const patience = 10_000;
+const ambiguous = 3000;
 
 /** TAINT_LIVEPATCH's bit in the kernel's mask (include/linux/kernel.h, later panic.h). */
 const livepatchTaint = 1n << 15n;
@@ -117,12 +119,14 @@ async function patches(record: SessionRecord): Promise<void> {
 async function references(record: SessionRecord, module: ModuleDescription): Promise<void> {
   const file = `/sys/module/${module.name}/refcnt`;
   record.doing = `reading ${file}`;
-  const deadline = Date.now() + patience * record.slowdown;
+  const { states, facts } = record.model;
+  const counts = new Set(states.filter((s) => closure(s, facts).length === 1).map((s) => expectedReferences(s, module.name)));
+  // Where it may come to rest at several, the lowest is waited for, but not as long.
+  const deadline = Date.now() + (counts.size > 1 ? ambiguous : patience * record.slowdown);
   for (;;) {
     const outcome = await record.guest.readText(file);
     const count = Number(must(outcome, file).trim());
-    const last = record.model.states.at(-1);
-    if (last && count !== expectedReferences(last, module.name) && Date.now() < deadline) {
+    if (count !== Math.min(...counts) && Date.now() < deadline) {
       await sleep(20);
       continue;
     }

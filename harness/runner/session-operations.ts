@@ -39,3 +39,11 @@ export function write(record: SessionRecord, patch: LivepatchDescription, text: 
     record.guest.write(path, text),
   );
 }
+
+/** Writes a text into the patch's `force`. */
+export function force(record: SessionRecord, patch: LivepatchDescription, text = '1'): Promise<void> {
+  const path = `/sys/kernel/livepatch/${patch.name}/force`;
+  return record.operate({ kind: 'write-force', patch: patch.name, text }, `write "${text}" to ${patch.name}/force`, () =>
+    record.guest.write(path, text),
+  );
+}

@@ -8,7 +8,7 @@ import { FunctionCalls } from './function-calls.js';
 import { ftraceEnabled, probe, trace, unprobe, untrace } from './probes.js';
 import type { ScenarioContext } from './scenario.js';
 import { observations } from './session-observations.js';
-import { load, unload, write } from './session-operations.js';
+import { force, load, unload, write } from './session-operations.js';
 import { type Emit, SessionRecord } from './session-record.js';
 import { park } from './sleepers.js';
 
@@ -36,6 +36,7 @@ export class Session {
       write: (patch, text) => write(record, patch, text),
       enable: (patch) => write(record, patch, '1'),
       disable: (patch) => write(record, patch, '0'),
+      force: (patch, text) => force(record, patch, text),
       api: drivenApi(record),
       park: (f, options) => park(record, functions, f, options),
       probe: (f, options) => probe(record, f, options),

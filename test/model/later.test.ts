@@ -35,6 +35,7 @@ const today: Facts = {
 
 const load = (module: ModuleDescription): Operation => ({ kind: 'load', module });
 const write = (patch: LivepatchDescription, text: string): Operation => ({ kind: 'write-enabled', patch: patch.name, text });
+const force = (patch: LivepatchDescription, text = '1'): Operation => ({ kind: 'write-force', patch: patch.name, text });
 const park = (tid: number, f: typeof lib.alpha, body = 'original'): Operation => ({ kind: 'park', tid, function: f, body });
 
 /** The state after an operation: its only outcome, and no further. */
@@ -97,6 +98,28 @@ void t.test('modules that come and go during a replace', (t) => {
   t.end();
 });
 
+void t.test('force', (t) => {
+  const held = did(did(after(load(lib), load(two)), park(1, lib.alpha)), load(one));
+  const frc = (state: State, op: Operation): string[] => step(state, op, today).map((o) => `${o.clause ?? ''} ${o.errno}`);
+  t.strictSame(frc(held, force(two)), ['FRC-4 EINVAL']);
+  t.strictSame(frc(held, force(one, '0')), ['FRC-4 OK']);
+  t.strictSame(frc(held, force(one, 'x')), ['SYS-2 EINVAL']);
+  t.strictSame(frc(held, force(one)), ['FRC-1 OK', 'FRC-1 OK'], 'pins nothing, or all');
+  const [spares, pins] = step(held, force(one), today).map((o) => o.next);
+  if (!spares || !pins) throw new Error('two ways');
+  const rmmod = (state: State): string[] => frc(rest(did(rest(state), write(one, '0'))), { kind: 'unload', module: 'klp_one' });
+  t.strictSame([rmmod(spares), rmmod(pins)], [['FRC-3 OK', 'FRC-3 EAGAIN'], ['FRC-3 EAGAIN']]);
+  t.strictSame(reachableBodies(spares, lib.alpha, 1), ['klp_one'], 'the sleeper is switched');
+
+  const replacing = did(did(did(after(load(lib), load(one)), park(1, lib.beta, 'klp_one')), load(all)), force(all));
+  t.strictSame(holders(replacing), []);
+  const left = rest(replacing);
+  t.strictSame(left.patches.map((p) => p.description.name), ['klp_all']);
+  t.equal(references(left, 'klp_one'), 1);
+  t.strictSame(frc(left, { kind: 'unload', module: 'klp_one' }), ['FRC-2 EAGAIN']);
+  t.end();
+});
+
 // ---- invariants over random operations -------------------------------------------------------------------------
 
 const patches = [one, two, all, every, bad];
@@ -104,6 +127,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.constantFrom<Operation>(load(lib), load(other), ...patches.map(load)),
   fc.constantFrom('klp_target', 'klp_other', ...patches.map((p) => p.name)).map((module): Operation => ({ kind: 'unload', module })),
   fc.tuple(fc.constantFrom(...patches), fc.constantFrom('0', '1')).map(([p, text]) => write(p, text)),
+  fc.constantFrom(...patches).map((p) => force(p)),
   fc
     .tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom(lib.alpha, lib.beta), fc.constantFrom('original', ...patches.map((p) => p.name)))
     .map(([tid, f, body]) => park(tid, f, body)),
@@ -146,10 +170,11 @@ function broken(state: State): string | undefined {
   return newest > 0 ? `${enabled[0]?.description.name ?? ''} is enabled below one that replaces` : undefined;
 }
 
-void t.test('invariants with patches that replace', (t) => {
+void t.test('invariants with patches that replace and with force', (t) => {
   fc.assert(
     fc.property(steps, (list) => {
       for (const state of walk(list)) {
+        if (state.transition?.forced && rest(state).transition) throw new Error('forced, and it does not come to rest');
         for (const s of closure(state, today)) {
           const why = broken(s);
           if (why) throw new Error(`${why}: ${describeState(s)}`);
@@ -172,6 +197,8 @@ void t.test('a replace turned round twice is as before, turned round once and en
         const patch = name === undefined ? undefined : findPatch(state, name);
         if (!patch) quiet = state;
         if (state.transition?.phase !== 'running' || state.transition.target !== 1 || !patch) continue;
+        // What force has pinned stays so.
+        if (state.transition.forced) return;
         const once = did(state, write(patch.description, '0'));
         const twice = did(once, write(patch.description, '1'));
         if (JSON.stringify(twice.patches) !== JSON.stringify(state.patches)) throw new Error('patches differ');

@@ -6,6 +6,7 @@ import { elfSections } from './elf-sections.js';
 import { elfSymbols } from './elf-symbols.js';
 import { enable } from './enable.js';
 import { enabled } from './enabled.js';
+import { force } from './force.js';
 import { ftrace } from './ftrace.js';
 import { UnknownClauseError } from './ids.js';
 import { immediate } from './immediate.js';
@@ -59,6 +60,7 @@ export const clauses: readonly Clause[] = [
   ...elfSymbols,
   ...elfApplied,
   ...replace,
+  ...force,
 ];
 
 const byId: ReadonlyMap<ClauseId, Clause> = new Map(clauses.map((each) => [each.id, each]));

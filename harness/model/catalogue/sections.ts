@@ -72,4 +72,11 @@ export const sections: readonly Section[] = [
       'From 5.1 on a patch with the flag `replace` takes the place of all patches that are there. What ' +
       'only they have is undone in the same transition.',
   },
+  {
+    id: 'force',
+    title: 'Force',
+    introduction:
+      'From 4.16 on a transition that tasks hold can be ended by force, at the price of the consistency ' +
+      'that it is there for.',
+  },
 ];

@@ -14,7 +14,8 @@ export type SectionId =
   | 'modules'
   | 'ftrace'
   | 'elf'
-  | 'replace';
+  | 'replace'
+  | 'force';
 
 export interface Section {
   readonly id: SectionId;

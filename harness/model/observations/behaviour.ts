@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import { type FunctionName, functionKey } from '../description.js';
-import { pinnedBy } from '../operations/unload.js';
+import { isPinned, pinnedBy } from '../operations/unload.js';
 import { closure } from '../progress.js';
 import { type Facts, type State, entryFor, findPatch, holders, isHeld, reachableBodies, references, stackOf } from '../state.js';
 import { type Prediction, type Rule, equal, prediction } from './types.js';
@@ -55,6 +55,7 @@ function referencesClause(state: State, module: string, { capabilities }: Facts)
   const pinned = pinnedBy(state, module);
   if (pinned !== undefined) return references(state, module) > 1 ? 'IMM-3' : pinned;
   if (patch?.enabled) return 'ENA-9';
+  if (isPinned(state, module)) return state.forced[module] === 'removed' ? 'FRC-2' : 'FRC-3';
   if (state.replaced.includes(module)) return 'REP-2';
   const neverEnabled = state.references[module] === undefined && patch !== undefined;
   return neverEnabled && capabilities.has('registration') ? 'REG-20' : 'DIS-6';

@@ -64,6 +64,7 @@ function inTransition(
 ): readonly Prediction[] {
   const what = `patch_state of ${threads.length} threads`;
   const { target } = transition;
+  if (transition.forced) return [threadsPrediction('FRC-1', what, threads, `${target}: every thread was switched by force`, () => [target])];
   const initial = 1 - target;
   const patch = patchInTransition(state);
   const held = holders(state);

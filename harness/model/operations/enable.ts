@@ -271,7 +271,7 @@ function newerEnabled({ state, patch, facts }: Switching): boolean {
 
 /** A transition begins; one of an immediate patch is over in the same moment. */
 function start(state: State, { description }: Patch, target: PatchState, facts: Facts): State {
-  const transition: Transition = { patch: description.name, target, phase: 'running', arrived: [] };
+  const transition: Transition = { patch: description.name, target, phase: 'running', arrived: [], forced: false };
   const started = { ...state, transition };
   return description.immediate === true ? complete(started, transition, facts) : started;
 }

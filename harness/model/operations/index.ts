@@ -2,6 +2,7 @@
 import type { Facts, State } from '../state.js';
 import { api } from './api.js';
 import { writeEnabled } from './enabled.js';
+import { writeForce } from './force.js';
 import { load } from './load.js';
 import { hold, park, release } from './tasks.js';
 import { probe, switchFtrace, trace, unprobe, untrace } from './tracing.js';
@@ -27,6 +28,8 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
       return unload(state, op, facts);
     case 'write-enabled':
       return writeEnabled(state, op, facts);
+    case 'write-force':
+      return writeForce(state, op, facts);
     case 'api':
       return api(state, op, facts);
     case 'hold':
@@ -50,5 +53,5 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
 }
 
 function takesMutex(op: Operation): boolean {
-  return ['load', 'write-enabled', 'api'].includes(op.kind);
+  return ['load', 'write-enabled', 'write-force', 'api'].includes(op.kind);
 }

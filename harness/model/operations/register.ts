@@ -241,7 +241,7 @@ export function relocate(state: State, patch: LivepatchDescription, object: stri
 export function register(state: State, description: LivepatchDescription): State {
   const listed: State = {
     ...state,
-    patches: [...state.patches, { description, enabled: false, stacked: null, presence: 'listed', nops: nopsFor(state, description) }],
+    patches: [...state.patches, { description, enabled: false, stacked: null, presence: 'listed', nops: nopsFor(state, description), pinned: false }],
     initialised: [...new Set([...state.initialised, description.name])],
     replaced: state.replaced.filter((name) => name !== description.name),
   };

@@ -8,6 +8,7 @@ export type Operation =
   | { readonly kind: 'load'; readonly module: ModuleDescription }
   | { readonly kind: 'unload'; readonly module: string }
   | { readonly kind: 'write-enabled'; readonly patch: string; readonly text: string }
+  | { readonly kind: 'write-force'; readonly patch: string; readonly text: string }
   /** A call of the livepatch API by a driven module; `null`: with NULL, `second`: with another klp_patch of the same module. */
   | { readonly kind: 'api'; readonly call: ApiCall; readonly patch: string; readonly which: WhichPatch }
   /** Somebody else takes, or gives back, a reference of the patch's kobject. */

@@ -11,7 +11,19 @@ const rules: readonly Rule<Unload>[] = [
   {
     clause: 'ENA-9',
     because: 'the module is referenced by its own enabled patch',
-    when: (c) => references(c.state, c.op.module) > 0 && pinning(c) === undefined,
+    when: (c) => references(c.state, c.op.module) > 0 && pinning(c) === undefined && !isPinned(c.state, c.op.module),
+    errno: 'EAGAIN',
+  },
+  {
+    clause: 'FRC-2',
+    because: 'its patch was removed by force, and nobody knows whether a task still runs in it',
+    when: ({ state, op }) => isPinned(state, op.module) && state.forced[op.module] === 'removed',
+    errno: 'EAGAIN',
+  },
+  {
+    clause: 'FRC-3',
+    because: 'force was used while its patch was there: up to 5.18 that pins every patch',
+    when: ({ state, op }) => isPinned(state, op.module) && state.forced[op.module] === 'stayed',
     errno: 'EAGAIN',
   },
   {
@@ -51,6 +63,14 @@ const rules: readonly Rule<Unload>[] = [
     errno: 'OK',
     // The list keeps what lay in the module: what follows can't be predicted, and nothing should be tried.
     next: withoutPatchModule,
+  },
+  {
+    clause: 'FRC-3',
+    because: 'its patch was not removed by force but later, with every task switched',
+    when: ({ state, op }) => state.forced[op.module] === 'stayed',
+    errno: 'OK',
+    next: withoutPatchModule,
+    documented: { because: 'the use of force disables the removal of patch modules for good', errno: 'EAGAIN', next: ({ state }) => state },
   },
   {
     clause: 'REP-2',
@@ -95,6 +115,11 @@ export function pinnedBy(state: State, module: string): ClauseId | undefined {
   return why && { refusal: 'IMM-6', patch: 'IMM-2', function: 'IMM-5' }[why];
 }
 
+/** Whether a module is referenced though its patch has left: force was used. */
+export function isPinned(state: State, module: string): boolean {
+  return references(state, module) > 0 && !findPatch(state, module) && state.forced[module] !== undefined;
+}
+
 function isDriven(state: State, module: string): boolean {
   return state.modules.some((m) => m.kind === 'livepatch' && m.name === module && m.driven === true);
 }
@@ -105,6 +130,7 @@ function withoutPatchModule({ state, op }: Unload): State {
     modules: state.modules.filter((m) => m.name !== op.module),
     patches: state.patches.filter((p) => p.description.name !== op.module),
     references: Object.fromEntries(Object.entries(state.references).filter(([name]) => name !== op.module)),
+    forced: Object.fromEntries(Object.entries(state.forced).filter(([name]) => name !== op.module)),
     replaced: state.replaced.filter((name) => name !== op.module),
     refused: state.refused.filter((name) => name !== op.module),
     initialised: state.initialised.filter((name) => name !== op.module),
