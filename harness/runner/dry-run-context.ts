@@ -167,7 +167,7 @@ function observe(record: DryRecord): Observe {
     call,
     references: ({ name }) => look(`references of module ${name}`, (state) => sights.moduleReferences(loaded(state, name), name)),
     taint: ({ name }) => look(`taint of ${name}`, (state) => sights.taint(loaded(state, name), name, facts)),
-    transitionEnd: ({ name }) => look(`end of the transition of ${name}`, (state) => sights.transitionEnd(state, name)),
+    transitionEnd: ({ name }) => look(`end of the transition of ${name}`, (state) => sights.transitionEnd(state, name, kernel.log)),
     departure: ({ name }) => look(`whether /sys/kernel/livepatch/${name} goes away`, (state) => sights.departure(state, name)),
     resolvedSymbols: (patch) =>
       look(`symbols of ${patch.name}`, (state) => sights.resolvedSymbols(loaded(state, patch.name), patch, facts)),

@@ -19,6 +19,8 @@ export interface Answer extends SeenOutcome {
  */
 export class DryKernel {
   #state: State = pristine;
+  /** What it said since the last operation that can begin a transition: a session looks no further back. */
+  #log: string[] = [];
 
   constructor(readonly facts: Facts) {}
 
@@ -39,14 +41,20 @@ export class DryKernel {
    * @param _step its number in the dry run
    */
   operate(_step: number, op: Operation): Answer {
-    return this.take(this.outcomes(op)[0]);
+    return this.take(op, this.outcomes(op)[0]);
+  }
+
+  get log(): readonly string[] {
+    return this.#log;
   }
 
   /** Ends an operation in a certain way. */
-  protected take(outcome: Outcome | undefined): Answer {
+  protected take(op: Operation, outcome: Outcome | undefined): Answer {
     if (!outcome) return { errno: 'an end that the model does not know', log: [], outcome };
+    const log = outcome.log.map((line) => lineFor(line.pattern));
+    this.#log = ['load', 'write-enabled', 'api'].includes(op.kind) ? log : [...this.#log, ...log];
     this.#state = outcome.next;
-    return { errno: outcome.errno, log: outcome.log.map((line) => lineFor(line.pattern)), outcome };
+    return { errno: outcome.errno, log, outcome };
   }
 
   /**
@@ -74,7 +82,7 @@ export class ToldKernel extends DryKernel {
     if (errno === undefined) return super.operate(step, op);
     const outcomes = this.outcomes(op);
     const outcome = outcomes.find((o) => o.errno === errno);
-    if (outcome) return this.take(outcome);
+    if (outcome) return this.take(op, outcome);
     const allowed = [...new Set(outcomes.map((o) => o.errno))].join(' or ') || 'nothing';
     throw new UsageError(`step ${step} cannot end with ${errno}; allowed: ${allowed}`);
   }

@@ -64,11 +64,14 @@ export function call(state: State, f: FunctionName, caller: number): Observation
   return { kind: 'call', function: f, caller, body };
 }
 
-/** Whether the transition of a patch has ended, and the line that says so. */
-export function transitionEnd(state: State, patch: string): Observation {
+/**
+ * Whether the transition of a patch has ended, and the line that says so.
+ * @param log what the kernel said before
+ */
+export function transitionEnd(state: State, patch: string, log: readonly string[]): Observation {
   const ended = state.transition?.patch !== patch;
   const verb = findPatch(state, patch)?.enabled === true ? 'patching' : 'unpatching';
-  return { kind: 'transition-end', patch, ended, log: ended ? [`livepatch: '${patch}': ${verb} complete`] : [] };
+  return { kind: 'transition-end', patch, ended, log: ended ? [...log, `livepatch: '${patch}': ${verb} complete`] : log };
 }
 
 export function patches(state: State): Observation {

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+import type { Observation, SeenEntry } from '../../harness/model/observations/index.js';
+import type { Errno, Operation, Outcome } from '../../harness/model/operations/index.js';
+import type { Facts } from '../../harness/model/state.js';
+import { type Answer, DryKernel } from '../../harness/runner/dry-run-kernel.js';
+import type { DryStep } from '../../harness/runner/dry-run.js';
+
+/** One way in which a kernel deviates in one step. */
+export interface Deviation {
+  readonly name: string;
+  readonly answer?: (answer: Answer) => Answer;
+  readonly show?: (seen: Observation) => Observation;
+}
+
+/** A kernel that deviates once. */
+export class DeviatingKernel extends DryKernel {
+  constructor(
+    facts: Facts,
+    private readonly at: number,
+    private readonly deviation: Deviation,
+  ) {
+    super(facts);
+  }
+
+  override operate(step: number, op: Operation): Answer {
+    const answer = super.operate(step, op);
+    return step === this.at ? (this.deviation.answer?.(answer) ?? answer) : answer;
+  }
+
+  override show(step: number, seen: Observation): Observation {
+    return step === this.at ? (this.deviation.show?.(seen) ?? seen) : seen;
+  }
+}
+
+/** What a kernel could do wrong in a step; nothing in one that only sets the scene. */
+export function deviationsOf(step: DryStep): readonly Deviation[] {
+  if (step.kind === 'observation') return distortions(step.seen).map(([name, seen]) => ({ name, show: () => seen }));
+  if (step.kind === 'witness') return [];
+  const { outcome } = step.answer;
+  if (!outcome) return [];
+  const deviations: Deviation[] = [];
+  if (outcome.clause !== null) {
+    const errno = anotherErrno(outcome, step.allowed);
+    deviations.push({ name: `${outcome.errno} → ${errno}`, answer: (a) => ({ ...a, errno, log: [] }) });
+  }
+  // Each line counts, not only the first: they may be of several clauses.
+  outcome.log.forEach((line, i) => {
+    deviations.push({ name: `no line of ${line.clause}`, answer: (a) => ({ ...a, log: a.log.filter((_text, j) => j !== i) }) });
+  });
+  outcome.unlogged.forEach(({ clause, pattern }) => {
+    const text = pattern.source.replaceAll('\\', '');
+    deviations.push({ name: `a line of ${clause}`, answer: (a) => ({ ...a, log: [...a.log, text] }) });
+  });
+  return deviations;
+}
+
+/** Success for an error and EINVAL for success; where that is allowed too, what is not. */
+function anotherErrno({ errno }: Outcome, allowed: readonly Outcome[]): Errno {
+  const candidates: readonly Errno[] = errno === 'OK' ? ['EINVAL', 'EBUSY', 'ENOSYS'] : ['OK', 'EINVAL', 'ENOSYS'];
+  return candidates.find((e) => !allowed.some((o) => o.errno === e)) ?? 'EOPNOTSUPP';
+}
+
+type Distorted = readonly (readonly [string, Observation])[];
+
+function distortions(seen: Observation): Distorted {
+  switch (seen.kind) {
+    case 'threads':
+      return wrongThreads(seen);
+    case 'sysfs':
+      return wrongTrees(seen);
+    case 'call': {
+      const bodies = ['original', 'unknown: junk'].filter((body) => body !== seen.body);
+      return bodies.map((body) => [`body ${body}`, { ...seen, body }]);
+    }
+    case 'references':
+      return [
+        ['one more', { ...seen, count: seen.count + 1 }],
+        ['one fewer', { ...seen, count: seen.count - 1 }],
+      ];
+    case 'transition-end':
+      return [
+        [seen.ended ? 'still 1' : 'ended', { ...seen, ended: !seen.ended }],
+        ...(saysOfBegin(seen) ? [['no completion in the log', { ...seen, log: seen.log?.slice(0, -1) ?? [] }] as const] : []),
+      ];
+    case 'left-sysfs':
+      return [[seen.left ? 'stays' : 'gone', { ...seen, left: !seen.left }]];
+    case 'resolved-symbols':
+      return seen.symbols.map((one, i) => {
+        const address = one.address === one.truth ? 'ffffffffdeadbeef' : one.truth;
+        return [`${one.name} otherwise`, { ...seen, symbols: seen.symbols.map((s, j) => (j === i ? { ...s, address } : s)) }];
+      });
+    case 'ftrace':
+      return [
+        ['one user more', { ...seen, users: seen.users + 1 }],
+        ...(seen.users > 0 ? [['no user', { ...seen, users: 0, flags: '' }] as const] : []),
+        ...(seen.flags.includes('I') ? [['no IP-modify flag', { ...seen, flags: seen.flags.replace('I', '') }] as const] : []),
+      ];
+    case 'probe-hit':
+      return [[seen.hit ? 'no hit' : 'a hit', { ...seen, hit: !seen.hit }]];
+    case 'traced':
+      return [[seen.seen ? 'no trace' : 'a trace', { ...seen, seen: !seen.seen }]];
+    case 'taint':
+      return [
+        [seen.letters ? 'no letter' : 'letter K', { ...seen, letters: seen.letters ? '' : 'K' }],
+        [`kernel ${seen.kernel ? 'un' : ''}tainted`, { ...seen, kernel: !seen.kernel }],
+      ];
+    case 'patches':
+      return [
+        ['one more', { ...seen, names: [...seen.names, 'klp_ghost'] }],
+        ...(seen.names.length > 0 ? [['one fewer', { ...seen, names: seen.names.slice(1) }] as const] : []),
+      ];
+    case 'unregister-waits':
+      return [[seen.waits ? 'returns' : 'waits', { ...seen, waits: !seen.waits }]];
+  }
+}
+
+/** Only of a transition whose begin is in this part of the log its end has to be there. */
+function saysOfBegin({ ended, patch, log = [] }: Extract<Observation, { kind: 'transition-end' }>): boolean {
+  return ended && log.some((line) => new RegExp(`'${patch}': (un)?patching$`).test(line));
+}
+
+function wrongThreads(seen: Extract<Observation, { kind: 'threads' }>): Distorted {
+  const change = (tid: number, patchState: number): Observation => ({
+    ...seen,
+    threads: seen.threads.map((t) => (t.tid === tid ? { ...t, patchState } : t)),
+  });
+  const sleepers = seen.threads.filter((t) => t.tid > 1000);
+  const moving = seen.threads.some((t) => t.patchState !== -1);
+  const first = seen.threads[0]?.tid ?? 0;
+  if (!moving) return [['a thread in transition', change(first, 0)]];
+  return [
+    ['a thread at rest', change(first, -1)],
+    ...(seen.settled ? sleepers : []).map((t) => ['a sleeper on the other side', change(t.tid, 1 - (t.patchState ?? 0))] as const),
+  ];
+}
+
+function wrongTrees(seen: Extract<Observation, { kind: 'sysfs' }>): Distorted {
+  const { entries } = seen;
+  const file = (path: string, mode: number, value: string | null): SeenEntry => ({ path, type: 'file', mode, value });
+  if (!entries) return [['a directory', { ...seen, entries: [file('enabled', 0o644, '0'), file('transition', 0o444, '0')] }]];
+  const replaced = (path: string, by: (e: SeenEntry) => SeenEntry): Observation => ({
+    ...seen,
+    entries: entries.map((e) => (e.path === path ? by(e) : e)),
+  });
+  const flipped = (e: SeenEntry): SeenEntry => ({ ...e, value: e.value === '1' ? '0' : '1' });
+  const directories = entries.filter((e) => e.type === 'directory');
+  const last = directories.at(-1);
+  return [
+    ['no directory', { ...seen, entries: null }],
+    ['enabled the other way round', replaced('enabled', flipped)],
+    ['transition the other way round', replaced('transition', flipped)],
+    ['another mode', replaced('enabled', (e) => ({ ...e, mode: 0o666 }))],
+    ['a file more', { ...seen, entries: [...entries, file('junk', 0o444, null)] }],
+    ...(last
+      ? ([
+          ['a directory fewer', { ...seen, entries: entries.filter((e) => e !== last) }],
+          ['a file in a function', { ...seen, entries: [...entries, file(`${last.path}/${last.path.includes('/') ? '' : 'f/'}junk`, 0o444, null)] }],
+        ] as const)
+      : []),
+    ...directories.filter((e) => !e.path.includes('/')).slice(0, 1).map((o) => ['no object', { ...seen, entries: entries.filter((e) => e !== o) }] as const),
+  ];
+}
