@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-import { type FunctionName, type LivepatchDescription, entriesOf, objectsOf, vmlinux } from '../model/description.js';
+import { type FunctionName, type LivepatchDescription, entriesOf, vmlinux } from '../model/description.js';
 import { type Observation, type SeenEntry, type SeenThread, predict } from '../model/observations/index.js';
 import { directoryOf } from '../model/operations/register.js';
+import { objectsInForce } from '../model/replace.js';
 import { SituationError } from '../model/reference.js';
 import { type Facts, type State, findPatch, holders, kernelThreadsHold, reachableBodies, references } from '../model/state.js';
 
@@ -43,18 +44,20 @@ const laterFiles = [
 export function sysfs(state: State, name: string, { capabilities }: Facts): readonly SeenEntry[] | null {
   const patch = findPatch(state, name);
   if (!patch) return null;
+  const values: Readonly<Record<string, string>> = {
+    replace: patch.description.replace ? '1' : '0',
+    stack_order: String(1 + state.patches.filter((p) => p.presence === 'listed').indexOf(patch)),
+  };
   const file = (path: string, mode: number, value: string | null = null): SeenEntry => ({ path, type: 'file', mode, value });
-  const directory = (path: string): SeenEntry => ({ path, type: 'directory', mode: 0o755, value: null });
-  const { description, enabled } = patch;
+  const objects = objectsInForce(patch);
+  const functions = entriesOf({ objects }).map((e) => `${e.object.name}/${directoryOf(e)}`);
+  const directories = new Set([...objects.map((o) => o.name), ...functions]);
   return [
-    file('enabled', 0o644, enabled ? '1' : '0'),
+    file('enabled', 0o644, patch.enabled ? '1' : '0'),
     file('transition', 0o444, state.transition?.patch === name ? '1' : '0'),
-    ...laterFiles.filter(([capability]) => capabilities.has(capability)).map(([, path, mode]) => file(path, mode)),
-    ...objectsOf(description).flatMap((object) => [
-      directory(object.name),
-      ...(capabilities.has('sysfs-patched') ? [file(`${object.name}/patched`, 0o444)] : []),
-      ...entriesOf(description).filter((e) => e.object === object).map((e) => directory(`${object.name}/${directoryOf(e)}`)),
-    ]),
+    ...laterFiles.filter(([capability]) => capabilities.has(capability)).map(([, path, mode]) => file(path, mode, values[path])),
+    ...[...directories].map((path): SeenEntry => ({ path, type: 'directory', mode: 0o755, value: null })),
+    ...(capabilities.has('sysfs-patched') ? objects.map((o) => file(`${o.name}/patched`, 0o444)) : []),
   ];
 }
 

@@ -149,6 +149,7 @@ function wrongTrees(seen: Extract<Observation, { kind: 'sysfs' }>): Distorted {
     ['no directory', { ...seen, entries: null }],
     ['enabled the other way round', replaced('enabled', flipped)],
     ['transition the other way round', replaced('transition', flipped)],
+    ...entries.filter((e) => /^(replace|stack_order)$/.test(e.path)).map((e) => [`another ${e.path}`, replaced(e.path, (f) => ({ ...f, value: '7' }))] as const),
     ['another mode', replaced('enabled', (e) => ({ ...e, mode: 0o666 }))],
     ['a file more', { ...seen, entries: [...entries, file('junk', 0o444, null)] }],
     ...(last

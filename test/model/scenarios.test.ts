@@ -38,7 +38,6 @@ const unnoticed: readonly (readonly [RegExp, string])[] = [
 const undecided: Readonly<Record<string, string>> = {
   'enabled.ts: the patch has no directory any more': 'a session could not write then',
   'enabled.ts: the disabled patch is being removed': 'the kernel of a dry run has come to rest before the next step',
-  'unload.ts: a module that no patch names just goes': 'it only sets the scene',
   'unload.ts: no such module': 'it only sets the scene',
 };
 
