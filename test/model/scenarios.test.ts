@@ -28,7 +28,6 @@ const unnoticed: readonly (readonly [RegExp, string])[] = [
   [/: transition the other way round$/, 'nobody has waited for the end of that transition'],
   [/^reversal-during-transition: .*: a directory$/, 'nobody has waited for the end of the disable yet'],
   [/^unregister-during-own-disable: (patch_state|references) /, 'the end of the transition of an unlisted patch cannot be seen'],
-  [/: references of module (klp_third|klp_hollow): one more$/, 'from 5.1 on a disabled patch may still be leaving, and nobody has waited for that'],
   [/^write-1-to-a-disabled-patch: \/sys\/kernel\/livepatch\/klp_returning: /, 'a directory that is being taken away may lack anything'],
   [/: end of the transition of \S+: no completion in the log$/, 'of a patch that has left already the model does not know which way it went last'],
   [/^patch-then-kprobe.*: no line of FTR-3$/, 'the errno is that of the documents, too, and the model keeps the states of both'],
