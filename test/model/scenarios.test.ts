@@ -37,6 +37,8 @@ const unnoticed: readonly (readonly [RegExp, string])[] = [
 const undecided: Readonly<Record<string, string>> = {
   'enabled.ts: the patch has no directory any more': 'a session could not write then',
   'enabled.ts: the disabled patch is being removed': 'the kernel of a dry run has come to rest before the next step',
+  'force.ts: the patch has no directory any more': 'a session could not write then',
+  'force.ts: the disabled patch is being removed': 'the kernel of a dry run has come to rest before the next step',
   'unload.ts: no such module': 'it only sets the scene',
 };
 
