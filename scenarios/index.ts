@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { Scenario } from '../harness/index.js';
 import * as api from './api.js';
+import * as callbacks from './callbacks.js';
 import * as ftrace from './ftrace.js';
 import * as immediate from './immediate.js';
 import * as later from './later.js';
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   modules,
   ftrace,
   later,
+  callbacks,
   sysfs,
   registration,
   refused,

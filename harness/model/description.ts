@@ -30,6 +30,9 @@ export interface ReplacedFunction {
   readonly replacement?: 'missing' | 'nowhere';
 }
 
+export const callbackNames = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'] as const;
+export type CallbackName = (typeof callbackNames)[number];
+
 /** One `struct klp_object`. */
 export interface PatchedObject {
   readonly name: string;
@@ -37,6 +40,10 @@ export interface PatchedObject {
   readonly functions: readonly ReplacedFunction[] | null;
   /** The name is given as a string even if it reads `vmlinux`, which `name == NULL` stands for. */
   readonly literal?: true;
+  /** Those of `klp_object.callbacks` that it has, where the generation has them; each says in the kernel log that it runs. */
+  readonly callbacks?: readonly CallbackName[];
+  /** Its pre_patch returns -ENODEV. */
+  readonly failing?: true;
 }
 
 /** A symbol the replacement refers to although nothing exports it: it becomes a `.klp.sym`. */

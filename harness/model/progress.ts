@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import { called, loadedObjects } from './callbacks.js';
 import { type LivepatchDescription, entriesOf } from './description.js';
-import { isReplacing, replacedBy, unpatchReplaced } from './replace.js';
+import { isReplacement, isReplacing, replacedBy, unpatchReplaced } from './replace.js';
 import { type Facts, type State, type Transition, isHeld, patchInTransition, refer } from './state.js';
 
 /*
@@ -43,11 +44,14 @@ function successors(state: State, facts: Facts): readonly State[] {
 /**
  * The end of a transition, or of an immediate patch's enable or disable (klp_complete_transition).
  */
-export function complete(state: State, { target }: Transition, facts: Facts): State {
-  const patch = patchInTransition(state);
-  const rest = { ...state, transition: null };
-  if (!patch) return rest;
+export function complete(before: State, { target, turned }: Transition, facts: Facts): State {
+  const patch = patchInTransition(before);
+  if (!patch) return { ...before, transition: null };
   const { description, presence } = patch;
+  const ordinary = target === 0 ? 'CBK-2' : isReplacement(before, patch) ? 'CBK-6' : 'CBK-1';
+  const which = target === 1 ? 'post_patch' : 'post_unpatch';
+  const state = called(before, description, loadedObjects(before, description), which, turned ? 'CBK-3' : ordinary);
+  const rest = { ...state, transition: null };
   if (target === 1) {
     const gone = description.replace ? replacedBy(state, description.name) : [];
     return { ...rest, patches: state.patches.map((p) => (gone.includes(p) ? { ...p, presence: 'leaving' } : p)) };

@@ -92,14 +92,16 @@ export class ReferenceModel {
     const outcomes = this.allowed(op);
     const fitting = outcomes.filter((o) => o.errno === seen.errno);
     const allowed = uniqueText(outcomes.map((o) => `${o.errno} (${o.because})`));
-    const best = fitting.find((o) => wrongLines(o, seen).length === 0) ?? fitting[0];
+    const [best] = [...fitting].sort((a, b) => wrongLines(a, seen).length - wrongLines(b, seen).length);
     if (!best) {
       const deciding = outcomes.find((o) => o.clause !== null);
       const text = `${what}: ${seen.errno}; allowed: ${allowed}; state: ${this.#describe()}`;
       if (!deciding?.clause) throw new SituationError(text);
       throw new ModelViolation(text, [this.#judge(deciding.clause, what, seen.errno, allowed, 'neither')]);
     }
-    this.#states = unique(fitting.map((o) => o.next));
+    // Where the errno alone does not tell two ways apart, the log does.
+    const wrong = wrongLines(best, seen).length;
+    this.#states = unique(fitting.filter((o) => wrongLines(o, seen).length === wrong).map((o) => o.next));
     const fit = best.forbidden ? 'mainline alone' : best.oracle;
     const judgements = best.clause === null ? [] : [this.#judge(best.clause, what, seen.errno, allowed, fit)];
     return [...judgements, ...this.#judgeLog(best, what, seen)];

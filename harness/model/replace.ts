@@ -61,6 +61,11 @@ export function unpatchReplaced(state: State): State {
   };
 }
 
+/** Whether a patch has others to replace. */
+export function isReplacement(state: State, { description }: Patch): boolean {
+  return description.replace === true && replacedBy(state, description.name).length > 0;
+}
+
 /** The patches that the newest one replaces: all that are in the list before it. */
 export function replacedBy(state: State, name: string): readonly Patch[] {
   return state.patches.filter((p) => p.presence === 'listed' && p.description.name !== name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { Capability } from './capabilities.js';
+import type { ClauseId } from './catalogue/types.js';
 import {
   type Entry,
   type FunctionName,
@@ -71,6 +72,8 @@ export interface Transition {
   readonly phase: 'running' | 'finishing';
   /** Threads seen at the target state, in order: they may not go back. */
   readonly arrived: readonly number[];
+  /** It goes the other way than it began. */
+  readonly turned: boolean;
   /** Every task has been switched by a write into `force`; the end follows at the next retry. */
   readonly forced: boolean;
 }
@@ -117,6 +120,8 @@ export interface State {
   readonly heldKobjects: readonly string[];
   readonly probes: readonly Probe[];
   readonly tracing: { readonly tracer: Tracer; readonly function: FunctionName } | null;
+  /** Callbacks that have run since they were last looked at, as they say it, with the clause that has them run. */
+  readonly callbacks: readonly { readonly clause: ClauseId; readonly text: string }[];
   /** What /proc/sys/kernel/ftrace_enabled says. */
   readonly ftraceOn: boolean;
   /** A livepatch module has been loaded since the boot. */
@@ -138,6 +143,7 @@ export const pristine: State = {
   heldKobjects: [],
   probes: [],
   tracing: null,
+  callbacks: [],
   ftraceOn: true,
   tainted: false,
 };

@@ -16,6 +16,9 @@ import {
  */
 export type Dialect = 'registration' | 'enable-only' | 'marked';
 
+/** How the lines begin that callbacks write into the kernel log. */
+export const callbackMark = 'klp-callback: ';
+
 /** What a replacement must look like to stand in for a function. */
 type Signature = 'says' | 'seq-show' | 'nothing';
 
@@ -55,6 +58,7 @@ export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): 
     ),
     '',
     ...entriesOf(patch).flatMap(({ object, entry }, i) => (entry.replacement ? [] : replacement(patch, object.name, entry, i))),
+    ...callbacks(patch),
     ...tables(patch),
     ...entryPoints(patch, dialect),
     ...foot,
@@ -113,6 +117,34 @@ function replacement(patch: LivepatchDescription, object: string, f: ReplacedFun
   }
 }
 
+/** Each callback says that it runs, and in which state the module is that its object is. */
+function callbacks(patch: LivepatchDescription): string[] {
+  const objects = objectsOf(patch);
+  if (!objects.some((o) => o.callbacks)) return [];
+  return [
+    'static void callback(struct klp_object *obj, const char *which)',
+    '{',
+    '\tstatic const char *const states[] = {',
+    '\t\t[MODULE_STATE_LIVE] = " live", [MODULE_STATE_COMING] = " coming", [MODULE_STATE_GOING] = " going",',
+    '\t};',
+    '',
+    `\tprintk(KERN_INFO "${callbackMark}${patch.name} %s %s%s\\n", obj->name ? obj->name : "${vmlinux}", which,`,
+    '\t       obj->mod ? states[obj->mod->state] : "");',
+    '}',
+    '',
+    ...objects.flatMap((o, i) =>
+      (o.callbacks ?? []).flatMap((which) => [
+        `static ${which === 'pre_patch' ? 'int' : 'void'} ${which}_${i}(struct klp_object *obj)`,
+        '{',
+        `\tcallback(obj, "${which}");`,
+        ...(which === 'pre_patch' ? [`\treturn ${o.failing ? '-ENODEV' : '0'};`] : []),
+        '}',
+        '',
+      ]),
+    ),
+  ];
+}
+
 function tables(patch: LivepatchDescription): string[] {
   let index = 0;
   const functionTables = objectsOf(patch).flatMap((o, i) =>
@@ -161,6 +193,7 @@ function objectFields(o: PatchedObject, index: number): string[] {
   return [
     ...(o.name === vmlinux && !o.literal ? [] : [`.name = "${o.name}"`]),
     ...(o.functions === null ? [] : [`.funcs = functions_${index}`]),
+    ...(o.callbacks ? [`.callbacks = { ${o.callbacks.map((which) => `.${which} = ${which}_${index}`).join(', ')} }`] : []),
   ];
 }
 

@@ -169,6 +169,7 @@ function observe(record: DryRecord): Observe {
     taint: ({ name }) => look(`taint of ${name}`, (state) => sights.taint(loaded(state, name), name, facts)),
     transitionEnd: ({ name }) => look(`end of the transition of ${name}`, (state) => sights.transitionEnd(state, name, kernel.log)),
     departure: ({ name }) => look(`whether /sys/kernel/livepatch/${name} goes away`, (state) => sights.departure(state, name)),
+    callbacks: () => look('callbacks that ran', (state) => ({ kind: 'callbacks', ran: state.callbacks.map((c) => c.text) })),
     resolvedSymbols: (patch) =>
       look(`symbols of ${patch.name}`, (state) => sights.resolvedSymbols(loaded(state, patch.name), patch, facts)),
     ftrace: (f) => look(`ftrace users of ${functionKey(f)}`, (state) => sights.ftrace(state, f, facts)),

@@ -62,6 +62,8 @@ export class DryKernel {
    * @param _step its number in the dry run
    */
   show(_step: number, seen: Observation): Observation {
+    // The next look shows those that run after this one.
+    if (seen.kind === 'callbacks') this.#state = learn(this.state, seen);
     return seen;
   }
 }

@@ -2,8 +2,8 @@
 import { type FunctionName, type LivepatchDescription, entriesOf, vmlinux } from '../model/description.js';
 import { type Observation, type SeenEntry, type SeenThread, predict } from '../model/observations/index.js';
 import { directoryOf } from '../model/operations/register.js';
-import { objectsInForce } from '../model/replace.js';
 import { SituationError } from '../model/reference.js';
+import { objectsInForce } from '../model/replace.js';
 import { type Facts, type State, findPatch, holders, kernelThreadsHold, reachableBodies, references } from '../model/state.js';
 
 /*

@@ -104,6 +104,8 @@ export interface Observe {
   transitionEnd(patch: LivepatchDescription): Promise<void>;
   /** Whether the patch's directory goes away after its disable. */
   departure(patch: LivepatchDescription): Promise<void>;
+  /** Which callbacks of patches have run since the last look, and in which order. */
+  callbacks(): Promise<void>;
   /** The addresses that `.klp.sym` symbols were resolved to, of a patch that replaces vmlinux's cmdline_proc_show. */
   resolvedSymbols(patch: LivepatchDescription): Promise<void>;
   /** The function's line in ftrace's enabled_functions: how many users, and which flags. */

@@ -5,6 +5,7 @@ import { calls, must } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, vmlinux } from '../model/description.js';
 import { closure } from '../model/progress.js';
 import { SituationError } from '../model/reference.js';
+import { callbackMark } from '../modules/source.js';
 import type { SeenThread } from '../model/observations/index.js';
 import { holders, isHeld, kernelThreadsHold, references as expectedReferences } from '../model/state.js';
 import { type FunctionCalls, callFile } from './function-calls.js';
@@ -41,6 +42,7 @@ export function observations(record: SessionRecord, functions: FunctionCalls): O
     taint: (module) => taint(record, module),
     transitionEnd: (patch) => transitionEnd(record, patch),
     departure: (patch) => departure(record, patch),
+    callbacks: callbackLook(record),
     resolvedSymbols: (patch) => resolvedSymbols(record, patch),
     ftrace: (f) => ftrace(record, f),
     probeHit: (f) => probeHit(record, functions, f),
@@ -81,6 +83,19 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
     record.observe(what, groups.join(', '), outcome.span, { kind: 'threads', threads: seen, settled });
     return;
   }
+}
+
+/** Reads what callbacks have said in the kernel log since it was last called. */
+function callbackLook(record: SessionRecord): () => Promise<void> {
+  let from = 0n;
+  return async () => {
+    const what = 'callbacks that ran';
+    record.doing = `reading the kernel log for ${what}`;
+    const { next, records } = await record.guest.log(from);
+    from = next;
+    const ran = records.flatMap(({ text }) => (text.startsWith(callbackMark) ? [text.slice(callbackMark.length)] : []));
+    record.observe(what, ran.join(', ') || 'none', undefined, { kind: 'callbacks', ran });
+  };
 }
 
 /** Files of a patch's directory whose value is judged. */

@@ -72,6 +72,11 @@ function distortions(seen: Observation): Distorted {
       const bodies = ['original', 'unknown: junk'].filter((body) => body !== seen.body);
       return bodies.map((body) => [`body ${body}`, { ...seen, body }]);
     }
+    case 'callbacks':
+      return [
+        ['one callback more', { ...seen, ran: [...seen.ran, 'klp_x klp_y post_patch'] }],
+        ...(seen.ran.length > 0 ? [['one callback less', { ...seen, ran: seen.ran.slice(1) }] as const] : []),
+      ];
     case 'references':
       return [
         ['one more', { ...seen, count: seen.count + 1 }],

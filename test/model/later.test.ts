@@ -120,6 +120,44 @@ void t.test('force', (t) => {
   t.end();
 });
 
+void t.test('callbacks', (t) => {
+  const callbacks = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'] as const;
+  const alpha = { name: 'klp_target', functions: [{ name: 'klp_target_alpha' }], callbacks };
+  const far = { name: 'klp_other', functions: [{ name: 'klp_other_alpha' }], callbacks };
+  const calls = livepatch('klp_calls', [{ name: 'vmlinux', functions: [], callbacks }, alpha, far]);
+  const ran = (state: State): string[] => state.callbacks.map(({ text }) => text.replace('klp_calls ', '').replace('klp_', ''));
+  const pre = ['vmlinux pre_patch', 'target pre_patch live'];
+  const enabled = after(load(lib), load(calls));
+  t.strictSame(ran(enabled), [...pre, 'vmlinux post_patch', 'target post_patch live']);
+  const came = did({ ...enabled, callbacks: [] }, load(other));
+  const gone = did(came, { kind: 'unload', module: 'klp_other' });
+  t.strictSame(ran(gone), ['pre_patch coming', 'post_patch coming', 'pre_unpatch going', 'post_unpatch going'].map((c) => `other ${c}`));
+
+  const held = did(did(after(load(lib)), park(1, lib.alpha)), load(calls));
+  t.strictSame(ran(held), pre);
+  const back = rest(did({ ...did(held, load(other)), callbacks: [] }, write(calls, '0')));
+  t.strictSame(ran(back), ['vmlinux post_unpatch', 'target post_unpatch live', 'other post_unpatch live']);
+  t.strictSame([...new Set(back.callbacks.map((c) => c.clause))], ['CBK-3']);
+
+  const failing = livepatch('klp_calls', [{ name: 'vmlinux', functions: [], callbacks }, { ...alpha, failing: true }, far]);
+  const [refused] = step(after(load(lib), load(other)), load(failing), today);
+  t.match(refused, { errno: 'ENODEV', clause: 'CBK-5' });
+  t.strictSame(refused && ran(refused.next), [...pre, 'vmlinux post_unpatch']);
+  const [module] = step({ ...after(load(two), load(failing)), callbacks: [] }, load(lib), today);
+  t.match(module, { errno: 'ENODEV', clause: 'CBK-5' });
+  t.strictSame(module && ran(module.next), ['target pre_patch coming'], 'the other patch has no callbacks');
+
+  const quiet = livepatch('klp_calls', [{ ...alpha, functions: [{ name: 'klp_target_quiet' }] }, { ...far, failing: true }]);
+  const [untraced] = step(after(load(lib), load(other)), load(quiet), today);
+  t.match(untraced, { errno: 'EINVAL', clause: 'FTR-1' }, 'what comes first stops the enable');
+  t.strictSame(untraced && ran(untraced.next), ['target pre_patch live', 'target post_unpatch live']);
+  const seen = (texts: string[]): unknown => predict(untraced?.next ?? pristine, { kind: 'callbacks', ran: texts }, today);
+  t.match(seen(['klp_calls klp_target pre_patch live', 'klp_calls klp_target post_unpatch live']), [{ holds: true }, { clause: 'CBK-7', holds: true, documented: { holds: false } }]);
+  t.match(seen(['klp_calls klp_target pre_patch live']), [{ holds: false }, { clause: 'CBK-7', holds: false, documented: { holds: true } }]);
+  t.match(seen([]), [{ holds: false }, { holds: false, documented: { holds: false } }]);
+  t.end();
+});
+
 // ---- invariants over random operations -------------------------------------------------------------------------
 
 const patches = [one, two, all, every, bad];

@@ -50,6 +50,21 @@ void t.test('a patch that replaces', (t) => {
   t.end();
 });
 
+void t.test('callbacks', (t) => {
+  const objects = [
+    { name: 'vmlinux', functions: [], callbacks: ['pre_patch', 'post_unpatch'] },
+    { name: 'm', functions: [], callbacks: ['pre_patch'], failing: true },
+    { name: 'n', functions: [] },
+  ] as const;
+  const source = later(livepatch('klp_calls', objects));
+  t.match(source, /\{ \.funcs = functions_0, \.callbacks = \{ \.pre_patch = pre_patch_0, \.post_unpatch = post_unpatch_0 \} \},/);
+  t.match(source, /static void post_unpatch_0\(struct klp_object \*obj\)\n\{\n\tcallback\(obj, "post_unpatch"\);\n\}/);
+  t.match(source, /static int pre_patch_1\(struct klp_object \*obj\)\n\{\n\tcallback\(obj, "pre_patch"\);\n\treturn -ENODEV;\n\}/);
+  t.match(source, /\.name = "n", \.funcs = functions_2 \},/);
+  t.notMatch(later(livepatch('klp_none', { m: ['f'] })), /callback/);
+  t.end();
+});
+
 void t.test('a driven module calls livepatch from its file only', async (t) => {
   const driven = livepatch('klp_driven', { m: ['f'] }, { driven: true });
   for (const dialect of ['registration', 'enable-only'] as const) {

@@ -7,6 +7,7 @@ export const documentLength: Readonly<Record<DocumentName, number>> = {
   'module-elf-format.txt': 323,
   'livepatch.rst': 448,
   'cumulative-patches.rst': 102,
+  'callbacks.rst': 133,
   'module-elf-format.rst': 305,
   'reliable-stacktrace.rst': 309,
   'sysfs-kernel-livepatch': 95,
@@ -30,6 +31,11 @@ export function livepatchRst(lines: string, statement: string): DocumentReferenc
 /** A passage of Documentation/livepatch/cumulative-patches.rst, Linux 7.3; in 5.10, 6.1 and 6.12 the same lines say the same. */
 export function cumulativePatches(lines: string, statement: string): DocumentReference {
   return { document: 'cumulative-patches.rst', lines, statement };
+}
+
+/** A passage of Documentation/livepatch/callbacks.rst, Linux 7.3. */
+export function callbacksRst(lines: string, statement: string): DocumentReference {
+  return { document: 'callbacks.rst', lines, statement };
 }
 
 /** A passage of Documentation/livepatch/module-elf-format.rst, Linux 7.3; 6.1 says the same. */

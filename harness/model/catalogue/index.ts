@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { Capability } from '../capabilities.js';
+import { callbacks } from './callbacks.js';
 import { disable } from './disable.js';
 import { elfApplied } from './elf-applied.js';
 import { elfSections } from './elf-sections.js';
@@ -61,6 +62,7 @@ export const clauses: readonly Clause[] = [
   ...elfApplied,
   ...replace,
   ...force,
+  ...callbacks,
 ];
 
 const byId: ReadonlyMap<ClauseId, Clause> = new Map(clauses.map((each) => [each.id, each]));

@@ -79,4 +79,11 @@ export const sections: readonly Section[] = [
       'From 4.16 on a transition that tasks hold can be ended by force, at the price of the consistency ' +
       'that it is there for.',
   },
+  {
+    id: 'callbacks',
+    title: 'Callbacks',
+    introduction:
+      'From 4.15 on each object of a patch may have four functions that run before and after it is patched ' +
+      'and unpatched.',
+  },
 ];

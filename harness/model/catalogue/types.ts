@@ -15,7 +15,8 @@ export type SectionId =
   | 'ftrace'
   | 'elf'
   | 'replace'
-  | 'force';
+  | 'force'
+  | 'callbacks';
 
 export interface Section {
   readonly id: SectionId;
@@ -33,6 +34,7 @@ export type DocumentName =
   | 'module-elf-format.txt'
   | 'livepatch.rst'
   | 'cumulative-patches.rst'
+  | 'callbacks.rst'
   | 'module-elf-format.rst'
   | 'reliable-stacktrace.rst'
   | 'sysfs-kernel-livepatch';

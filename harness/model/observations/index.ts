@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { Facts, State } from '../state.js';
 import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
+import { callbacksRule } from './callbacks.js';
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
 import { threadsRule } from './threads.js';
 import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
@@ -35,13 +36,16 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return taintRule(state, seen, facts);
     case 'patches':
       return patchesRule(state, seen, facts);
+    case 'callbacks':
+      return callbacksRule(state, seen, facts);
     case 'unregister-waits':
       return unregisterWaitsRule(state, seen, facts);
   }
 }
 
-/** What the model learns beyond which state it is in: threads seen at the target do not go back (TRN-1). */
+/** What the model learns beyond which state it is in: callbacks have been looked at; threads seen at the target do not go back (TRN-1). */
 export function learn(state: State, seen: Observation): State {
+  if (seen.kind === 'callbacks') return { ...state, callbacks: [] };
   if (seen.kind !== 'threads' || state.transition?.phase !== 'running') return state;
   const { target } = state.transition;
   const arrived = new Set(state.transition.arrived);

@@ -59,6 +59,8 @@ export type Observation =
   | { readonly kind: 'taint'; readonly module: string; readonly letters: string; readonly kernel: boolean }
   /** Names in /sys/kernel/livepatch. */
   | { readonly kind: 'patches'; readonly names: readonly string[] }
+  /** Callbacks that say that they ran since the last look: `<patch> <object> <callback>`, and the state of a module. */
+  | { readonly kind: 'callbacks'; readonly ran: readonly string[] }
   /** Whether a call of klp_unregister_patch() in another task is still under way. */
   | { readonly kind: 'unregister-waits'; readonly patch: string; readonly waits: boolean };
 

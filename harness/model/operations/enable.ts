@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-import { type Entry, type LivepatchDescription, entriesOf, functionKey } from '../description.js';
+import { type Entry, type LivepatchDescription, type PatchedObject, entriesOf, functionKey } from '../description.js';
+import { called, calledInVain, loadedObjects } from '../callbacks.js';
 import { complete, pinsItsModule } from '../progress.js';
+import { isReplacement } from '../replace.js';
 import {
   type Facts,
   type Patch,
@@ -63,6 +65,18 @@ export const enableRules: readonly Rule<Switching>[] = [
     when: olderDisabled,
     errno: 'EBUSY',
     documented: { because: 'patches may be enabled in another order than registered', errno: 'OK', next: enabled },
+  },
+  {
+    clause: 'CBK-5',
+    because: 'a pre_patch callback fails',
+    when: (c) => failingObject(c) !== undefined,
+    errno: 'ENODEV',
+    log: (c) => lines(
+      'CBK-5',
+      `livepatch: pre-patch callback failed for object '${failingObject(c)?.name ?? ''}'`,
+      `livepatch: failed to enable patch '${literally(c.patch.description.name)}'`,
+    ),
+    next: cancelled,
   },
   {
     clause: 'FTR-1',
@@ -153,12 +167,15 @@ function enablingLines({ patch }: Switching): readonly LogLine[] {
 
 function enabled({ state, patch, facts }: Switching): State {
   const place = 1 + Math.max(0, ...state.patches.map((p) => p.stacked ?? 0));
+  const { description } = patch;
   const stacked = replacePatch(state, { ...patch, enabled: true, stacked: place });
-  return start(refer(stacked, patch.description.name, 1), patch, 1, facts);
+  const prepared = called(stacked, description, loadedObjects(state, description), 'pre_patch', isReplacement(state, patch) ? 'CBK-6' : 'CBK-1');
+  return start(refer(prepared, description.name, 1), patch, 1, facts);
 }
 
 /** What keeps ftrace from redirecting a function, of the first function that it refuses. */
 interface Obstacle {
+  readonly object: PatchedObject;
   readonly name: string;
   readonly why: 'untraced' | 'data' | 'switched off' | 'return probe' | 'entry probe';
 }
@@ -171,19 +188,27 @@ function obstacle({ state, patch, facts }: Switching): Obstacle | undefined {
   );
 }
 
+/** The object whose pre_patch stops an enable, unless ftrace has refused one before it. */
+function failingObject(c: Switching): PatchedObject | undefined {
+  const objects = loadedObjects(c.state, c.patch.description);
+  const failing = objects.find((o) => o.failing);
+  const refused = obstacle(c)?.object;
+  return failing && refused && objects.indexOf(refused) < objects.indexOf(failing) ? undefined : failing;
+}
+
 function sharesWithReturnProbe({ state, patch }: Switching): boolean {
   return state.probes.some((p) => p.place === 'return' && p.alive && entryFor(patch.description, p.function) !== undefined);
 }
 
 /** Whether ftrace would refuse one of these functions (klp_patch_func): only the first patch of a function asks it. */
 export function ftraceObstacle(entries: readonly Entry[], state: State, facts: Facts): Obstacle | undefined {
-  for (const { function: f } of entries) {
+  for (const { object, function: f } of entries) {
     if (!f || stackOf(state, f).length > 0) continue;
     const kind = symbolKind(f);
-    if (kind !== 'function') return { name: f.name, why: kind };
-    if (!state.ftraceOn && facts.capabilities.has('permanent-ftrace')) return { name: f.name, why: 'switched off' };
+    if (kind !== 'function') return { object, name: f.name, why: kind };
+    if (!state.ftraceOn && facts.capabilities.has('permanent-ftrace')) return { object, name: f.name, why: 'switched off' };
     const probe = state.probes.find((p) => p.alive && functionKey(p.function) === functionKey(f) && excludesPatch(p, facts));
-    if (probe) return { name: f.name, why: probe.place === 'return' ? 'return probe' : 'entry probe' };
+    if (probe) return { object, name: f.name, why: probe.place === 'return' ? 'return probe' : 'entry probe' };
   }
   return undefined;
 }
@@ -231,7 +256,11 @@ function noSite(f: string, finds: boolean): string {
 }
 
 /** A failed enable: as before, but for the reference that an immediate patch never gives back (klp_cancel_transition, 4.14). */
-function cancelled({ state, patch: { description } }: Switching): State {
+function cancelled(c: Switching): State {
+  const { description } = c.patch;
+  const failing = failingObject(c);
+  const at = failing ?? obstacle(c)?.object;
+  const state = at ? calledInVain(c.state, description, at, failing !== undefined) : c.state;
   const refused = { ...state, refused: [...new Set([...state.refused, description.name])] };
   return pinsItsModule(description) ? refer(refused, description.name, 1) : refused;
 }
@@ -258,7 +287,10 @@ export const disableRules: readonly Rule<Switching>[] = [
     when: () => true,
     errno: 'OK',
     log: ({ patch }) => lines('DIS-4', `livepatch: '${literally(patch.description.name)}': (starting )?unpatching`),
-    next: ({ state, patch, facts }) => start(replacePatch(state, { ...patch, enabled: false }), patch, 0, facts),
+    next: ({ state, patch, facts }) => {
+      const asked = called(state, patch.description, loadedObjects(state, patch.description), 'pre_unpatch', 'CBK-2');
+      return start(replacePatch(asked, { ...patch, enabled: false }), patch, 0, facts);
+    },
   },
 ];
 
@@ -270,8 +302,8 @@ function newerEnabled({ state, patch, facts }: Switching): boolean {
 // ---- transitions -----------------------------------------------------------------------------------------------
 
 /** A transition begins; one of an immediate patch is over in the same moment. */
-function start(state: State, { description }: Patch, target: PatchState, facts: Facts): State {
-  const transition: Transition = { patch: description.name, target, phase: 'running', arrived: [], forced: false };
+function start(state: State, { description }: Patch, target: PatchState, facts: Facts, turned = false): State {
+  const transition: Transition = { patch: description.name, target, phase: 'running', arrived: [], turned, forced: false };
   const started = { ...state, transition };
   return description.immediate === true ? complete(started, transition, facts) : started;
 }
@@ -282,7 +314,7 @@ export function reversed(state: State, facts: Facts): State {
   const patch = transition ? findPatch(state, transition.patch) : undefined;
   if (!transition || !patch) return state;
   const turned = replacePatch(state, { ...patch, enabled: !patch.enabled });
-  return start(turned, patch, transition.target === 1 ? 0 : 1, facts);
+  return start(turned, patch, transition.target === 1 ? 0 : 1, facts, !transition.turned);
 }
 
 /** What the kernel says when a transition turns. */

@@ -3,6 +3,7 @@ import type { ClauseId } from '../catalogue/types.js';
 import { type LivepatchDescription, type TargetDescription, entriesOf, objectsOf } from '../description.js';
 import { objectsInForce } from '../replace.js';
 import { type Facts, type Patch, type State, findPatch, kernelThreadsHold } from '../state.js';
+import { type ModuleState, called, calledOnGoing } from '../callbacks.js';
 import { enableRules, ftraceObstacle, obstacleLines } from './enable.js';
 import { acceptance, objectRefusal, refusal, register, relocate, relocationKey } from './register.js';
 import { type Errno, type LogLine, type OperationOf, type Outcome, decide, lines, literally, staged } from './types.js';
@@ -48,7 +49,7 @@ function enableFromInit(gone: State, loaded: State, patch: LivepatchDescription,
     const other = refused.errno === 'EEXIST' && !facts.capabilities.has('registration');
     return other ? [outcome, { ...outcome, errno: 'EBUSY' }] : [outcome];
   }
-  return enableNew(loaded, patch, facts).map((o) => ({ ...o, next: o.errno === 'OK' ? o.next : gone }));
+  return enableNew(loaded, patch, facts).map((o) => ({ ...o, next: o.errno === 'OK' ? o.next : { ...gone, callbacks: o.next.callbacks } }));
 }
 
 /** The enable of a patch that has just been taken into the list. */
@@ -58,7 +59,10 @@ export function enableNew(state: State, description: LivepatchDescription, facts
   if (!patch) return [];
   const outcomes = decide(enableRules, { state: registered, patch, facts, via: 'load' });
   return outcomes.flatMap((o): readonly Outcome[] => {
-    if (o.errno !== 'OK') return [{ ...o, next: { ...state, initialised: registered.initialised, refused: o.next.refused } }];
+    if (o.errno !== 'OK') {
+      const { refused, callbacks } = o.next;
+      return [{ ...o, next: { ...state, initialised: registered.initialised, refused, callbacks } }];
+    }
     const clause = o.clause === 'ENA-4' ? acceptance(description, state, facts, 'ENA-4') : o.clause;
     return withDemand({ ...o, clause, log: [...o.log, ...doubts(facts)] }, state);
   });
@@ -94,12 +98,15 @@ function loadTarget(before: State, module: TargetDescription, facts: Facts): rea
     state = relocate(state, patch.description, module.name);
     // The cleanup stops before the patch that failed: its relocations stay written.
     if (refused) {
-      const outcome = { ...refused, next: relocate(withoutTarget(state, module.name, facts), patch.description, module.name) };
+      const undone = goingCallbacks({ ...state, callbacks: refused.next.callbacks }, applied, module.name, 'coming', 'CBK-5');
+      const outcome = { ...refused, next: relocate(withoutTarget(undone, module.name, facts), patch.description, module.name) };
       if (refused.clause !== 'MOD-8') return [outcome];
       const demanded = staged('relocations are applied whenever their object comes', state);
       return [{ ...outcome, forbidden: true }, { ...demanded, clause: 'MOD-8', oracle: 'documents' }];
     }
-    if (isApplied(patch, state, facts)) applied.push(patch);
+    if (!isApplied(patch, state, facts)) continue;
+    applied.push(patch);
+    state = comingCallbacks(state, patch, module.name);
   }
   const log = [
     ...applyingLines(applied, module.name, state),
@@ -109,7 +116,8 @@ function loadTarget(before: State, module: TargetDescription, facts: Facts): rea
   if (module.failing) {
     const because = 'the init of the module fails, and what was applied to it is reverted';
     const clause = applied.length > 0 ? 'MOD-5' : null;
-    return [{ ...staged(because, withoutTarget(state, module.name, facts)), clause, errno: 'ENODEV', log, unlogged }];
+    const gone = goingCallbacks(state, applied, module.name, 'going', 'CBK-4');
+    return [{ ...staged(because, withoutTarget(gone, module.name, facts)), clause, errno: 'ENODEV', log, unlogged }];
   }
   const inTransition = applied.some((p) => p.description.name === state.transition?.patch);
   const back = applied.some((p) => state.unloadedSince.includes(relocationKey(p.description, module.name)));
@@ -149,6 +157,19 @@ function comingRefusal(
     return ended(state, clause, refused.errno, refused.because, said('failed to initialize', numbers[refused.errno], log, clause));
   }
   if (!isApplied(patch, state, facts)) return undefined;
+  const prepared = called(state, description, objects, 'pre_patch', 'CBK-5', 'coming');
+  if (object?.failing) {
+    const log = [
+      ...applyingLines([...applied, patch], module.name, state),
+      ...lines(
+        'CBK-5',
+        `livepatch: pre-patch callback failed for object '${module.name}'`,
+        `livepatch: patch '${name}' failed for module '${module.name}', refusing to load module '${module.name}'`,
+      ),
+      ...revertingLines(applied, module.name, 'CBK-5'),
+    ];
+    return ended(prepared, 'CBK-5', 'ENODEV', 'a pre_patch callback fails', log);
+  }
   // Its entries are not on their stacks yet: the module has only just come.
   const without = { ...state, patches: state.patches.filter((p) => applied.includes(p)) };
   const entries = entriesOf(description).filter((e) => e.object.name === module.name);
@@ -157,7 +178,8 @@ function comingRefusal(
   const clause = obstacle.why === 'data' ? 'REG-16' : obstacle.why === 'untraced' ? 'FTR-1' : 'FTR-5';
   const errno = obstacle.why === 'switched off' ? 'EBUSY' : 'EINVAL';
   const log = [...applyingLines([patch], module.name, state), ...obstacleLines(obstacle.name, obstacle.why, facts)];
-  return ended(state, clause, errno, 'ftrace refuses a function', said('failed to apply', numbers[errno], log, clause));
+  const undone = called(prepared, description, objects, 'post_unpatch', 'CBK-7', 'coming');
+  return ended(undone, clause, errno, 'ftrace refuses a function', said('failed to apply', numbers[errno], log, clause));
 }
 
 const numbers: Readonly<Record<Errno, number>> = {
@@ -198,6 +220,24 @@ function revertingLines(patches: readonly Patch[], module: string, clause: Claus
     clause,
     ...patches.map((p) => `livepatch: reverting patch '${literally(p.description.name)}' on unloading module '${module}'`),
   );
+}
+
+/** A patch is put into a coming module: in a transition of the patch post_patch waits for its end. */
+function comingCallbacks(state: State, { description }: Patch, module: string): State {
+  const objects = objectsOf(description).filter((o) => o.literal !== true && o.name === module);
+  const prepared = called(state, description, objects, 'pre_patch', 'CBK-4', 'coming');
+  if (state.transition?.patch === description.name) return prepared;
+  return called(prepared, description, objects, 'post_patch', 'CBK-4', 'coming');
+}
+
+function goingCallbacks(state: State, patches: readonly Patch[], module: string, as: ModuleState, clause: ClauseId): State {
+  return patches.reduce((before, p) => calledOnGoing(before, p.description, module, as, clause), state);
+}
+
+/** The callbacks of patches that let go of a module which goes. */
+export function calledOnUnload(state: State, module: string, facts: Facts): State {
+  const concerned = state.patches.filter((p) => p.presence !== 'unlisted' && names(p, module) && isApplied(p, state, facts));
+  return goingCallbacks(state, concerned, module, 'going', 'CBK-4');
 }
 
 /** The state after a module has gone: its probes with it, and the relocations into it where they are cleared. */

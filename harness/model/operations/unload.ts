@@ -2,7 +2,7 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { type Facts, type State, findPatch, isLoaded, references } from '../state.js';
 import { pinsItsModule } from '../progress.js';
-import { goingLines, withoutTarget } from './load.js';
+import { calledOnUnload, goingLines, withoutTarget } from './load.js';
 import { type Context, type OperationOf, type Outcome, type Rule, decide } from './types.js';
 
 type Unload = Context<OperationOf<'unload'>>;
@@ -54,7 +54,7 @@ const rules: readonly Rule<Unload>[] = [
     errno: 'OK',
     log: ({ state, op, facts }) => goingLines(state, op.module, facts).log,
     unlogged: ({ state, op, facts }) => goingLines(state, op.module, facts).unlogged,
-    next: ({ state, op, facts }) => withoutTarget(state, op.module, facts),
+    next: ({ state, op, facts }) => withoutTarget(calledOnUnload(state, op.module, facts), op.module, facts),
   },
   {
     clause: 'UNR-5',
