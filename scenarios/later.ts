@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { gateOf, livepatch, scenario, target, vmlinux } from '../harness/index.js';
 
-/* What livepatch learned after 4.14: atomic replace and force. */
+/* What livepatch learned after 4.14: atomic replace, force and system states. */
 
 const lib = target('klp_target');
 const other = target('klp_other');
@@ -230,5 +230,40 @@ export const forcedReplace = scenario({
     await observe.departure(cumulative);
     await observe.references(cumulative);
     await unload(cumulative);
+  },
+});
+
+const alpha = { klp_target: ['klp_target_alpha'] };
+const known = livepatch('klp_known', alpha, { states: [{ id: 1, version: 2 }] });
+const outdated = livepatch('klp_outdated', alpha, { states: [{ id: 1, version: 1 }] });
+const newer = livepatch('klp_newer', alpha, { states: [{ id: 1, version: 3 }, { id: 2, version: 1 }] });
+const stateless = livepatch('klp_stateless', alpha);
+const forgetful = livepatch('klp_forgetful', alpha, { replace: true, states: [{ id: 1, version: 3 }] });
+const complete = livepatch('klp_complete', alpha, { replace: true, states: [{ id: 2, version: 1 }, { id: 1, version: 3 }] });
+
+export const systemStates = scenario({
+  id: 'system-states',
+  title: 'Patches are taken or refused by the versions of the system states that patches before them have',
+  clauses: ['STA-1', 'STA-2', 'ENA-12', 'REP-2'],
+  needs: ['livepatch', 'reliable-stacks', 'states', 'replace'],
+  modules: [lib, known, outdated, newer, stateless, forgetful, complete],
+  async run({ load, observe }) {
+    await load(lib);
+    await load(known);
+    await observe.transitionEnd(known);
+    await load(outdated);
+    await observe.patches();
+    for (const patch of [newer, stateless]) {
+      await load(patch);
+      await observe.transitionEnd(patch);
+      await observe.call(lib.alpha);
+    }
+    await load(outdated);
+    await load(forgetful);
+    await observe.call(lib.alpha);
+    await load(complete);
+    await observe.transitionEnd(complete);
+    await observe.call(lib.alpha);
+    for (const patch of [known, newer, stateless]) await observe.departure(patch);
   },
 });

@@ -55,6 +55,12 @@ export interface UsedSymbol {
 /** Byte-level faults, by their row in the table of malformed modules. */
 export type FaultId = 'EF-01' | 'EF-09';
 
+/** One `struct klp_state`: something of the system that a patch changes, and the variant of the change that it knows. */
+export interface SystemState {
+  readonly id: number;
+  readonly version: number;
+}
+
 /** A livepatch module. */
 export interface LivepatchDescription {
   readonly kind: 'livepatch';
@@ -68,6 +74,8 @@ export interface LivepatchDescription {
   readonly immediate?: true;
   /** `klp_patch.replace`, where the generation has it: all patches that are there are replaced by this one. */
   readonly replace?: true;
+  /** `klp_patch.states`, where the generation has them. */
+  readonly states?: readonly SystemState[];
   /** `klp_patch.mod` is NULL. */
   readonly orphan?: true;
   /**

@@ -162,9 +162,12 @@ function tables(patch: LivepatchDescription): string[] {
     ...(patch.objects === null ? [] : ['.objs = objects']),
     ...(patch.immediate ? ['.immediate = true'] : []),
     ...(patch.replace ? ['.replace = true'] : []),
+    ...(patch.states ? ['.states = states'] : []),
   ];
+  const states = patch.states?.map(({ id, version }) => `\t{ .id = ${id}, .version = ${version} },`);
   return [
     ...functionTables,
+    ...(states ? ['static struct klp_state states[] = {', ...states, ...arrayEnd] : []),
     ...(patch.objects === null ? [] : objectTable),
     'static struct klp_patch patch = {',
     ...fields.map((field) => `\t${field},`),

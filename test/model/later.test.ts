@@ -158,6 +158,20 @@ void t.test('callbacks', (t) => {
   t.end();
 });
 
+void t.test('system states', (t) => {
+  const patch = (name: string, version: number | undefined, replace?: true): LivepatchDescription =>
+    livepatch(name, {}, { ...(version === undefined ? {} : { states: [{ id: 7, version }] }), ...(replace ? { replace } : {}) });
+  const there = after(load(patch('klp_there', 2)));
+  const ends = (p: LivepatchDescription): string => step(there, load(p), today).map((o) => `${o.clause ?? ''} ${o.errno}`).join();
+  t.equal(ends(patch('klp_old', 1)), 'STA-1 EINVAL');
+  t.equal(ends(patch('klp_same', 2)), 'STA-1 OK');
+  t.equal(ends(patch('klp_none', undefined)), 'REG-8 OK');
+  t.equal(ends(patch('klp_all', undefined, true)), 'STA-2 EINVAL');
+  t.equal(ends(patch('klp_all', 3, true)), 'STA-2 OK');
+  t.equal(ends(patch('klp_all', 1, true)), 'STA-1 EINVAL');
+  t.end();
+});
+
 // ---- invariants over random operations -------------------------------------------------------------------------
 
 const patches = [one, two, all, every, bad];

@@ -65,6 +65,12 @@ void t.test('callbacks', (t) => {
   t.end();
 });
 
+void t.test('system states', (t) => {
+  const source = later(livepatch('klp_states', {}, { states: [{ id: 1, version: 2 }] }));
+  t.match(source, /klp_state states\[\] = \{\n\t\{ \.id = 1, \.version = 2 \},\n\t\{ \}\n\};[^]*\.states = states,\n\};/);
+  t.end();
+});
+
 void t.test('a driven module calls livepatch from its file only', async (t) => {
   const driven = livepatch('klp_driven', { m: ['f'] }, { driven: true });
   for (const dialect of ['registration', 'enable-only'] as const) {

@@ -8,6 +8,7 @@ export const documentLength: Readonly<Record<DocumentName, number>> = {
   'livepatch.rst': 448,
   'cumulative-patches.rst': 102,
   'callbacks.rst': 133,
+  'system-state.rst': 167,
   'module-elf-format.rst': 305,
   'reliable-stacktrace.rst': 309,
   'sysfs-kernel-livepatch': 95,
@@ -36,6 +37,11 @@ export function cumulativePatches(lines: string, statement: string): DocumentRef
 /** A passage of Documentation/livepatch/callbacks.rst, Linux 7.3. */
 export function callbacksRst(lines: string, statement: string): DocumentReference {
   return { document: 'callbacks.rst', lines, statement };
+}
+
+/** A passage of Documentation/livepatch/system-state.rst, Linux 7.3; in 6.1 the same lines say the same. */
+export function systemState(lines: string, statement: string): DocumentReference {
+  return { document: 'system-state.rst', lines, statement };
 }
 
 /** A passage of Documentation/livepatch/module-elf-format.rst, Linux 7.3; 6.1 says the same. */

@@ -17,6 +17,7 @@ import { registered } from './registered.js';
 import { replace } from './replace.js';
 import { stackCheck } from './stack-check.js';
 import { symbols } from './symbols.js';
+import { states } from './states.js';
 import { sysfs } from './sysfs.js';
 import { tasks } from './tasks.js';
 import { transition } from './transition.js';
@@ -63,6 +64,7 @@ export const clauses: readonly Clause[] = [
   ...replace,
   ...force,
   ...callbacks,
+  ...states,
 ];
 
 const byId: ReadonlyMap<ClauseId, Clause> = new Map(clauses.map((each) => [each.id, each]));

@@ -86,4 +86,9 @@ export const sections: readonly Section[] = [
       'From 4.15 on each object of a patch may have four functions that run before and after it is patched ' +
       'and unpatched.',
   },
+  {
+    id: 'states',
+    title: 'System states',
+    introduction: 'From 5.5 on a patch can say which states of the system it changes, each with a version.',
+  },
 ];

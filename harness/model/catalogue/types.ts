@@ -16,7 +16,8 @@ export type SectionId =
   | 'elf'
   | 'replace'
   | 'force'
-  | 'callbacks';
+  | 'callbacks'
+  | 'states';
 
 export interface Section {
   readonly id: SectionId;
@@ -35,6 +36,7 @@ export type DocumentName =
   | 'livepatch.rst'
   | 'cumulative-patches.rst'
   | 'callbacks.rst'
+  | 'system-state.rst'
   | 'module-elf-format.rst'
   | 'reliable-stacktrace.rst'
   | 'sysfs-kernel-livepatch';

@@ -5,6 +5,7 @@ import {
   type FunctionName,
   type LivepatchDescription,
   type PatchedObject,
+  type SystemState,
   entriesOf,
   objectsOf,
   vmlinux,
@@ -55,6 +56,20 @@ const patchChecks: readonly Check<undefined>[] = [
     log: ({ patch }) => [`livepatch: module ${patch.name} is not marked as a livepatch module`],
   },
   {
+    clause: 'STA-1',
+    because: 'a patch that is there has a newer version of a system state',
+    refuses: (s) => statesThere(s).some((old) => versionOf(s.patch, old) < old.version),
+    errno: 'EINVAL',
+    log: incompatible,
+  },
+  {
+    clause: 'STA-2',
+    because: 'a patch that replaces must have every system state of the patches that are there',
+    refuses: (s) => s.patch.replace === true && statesThere(s).some((old) => versionOf(s.patch, old) === Infinity),
+    errno: 'EINVAL',
+    log: incompatible,
+  },
+  {
     clause: 'REG-5',
     because: 'without reliable stacks registration needs the immediate flag',
     refuses: ({ patch, facts: { capabilities } }) =>
@@ -76,6 +91,19 @@ const patchChecks: readonly Check<undefined>[] = [
     log: ({ patch }) => [duplicate(patch.name)],
   },
 ];
+
+function statesThere({ state }: Pick<Subject, 'state'>): readonly SystemState[] {
+  return state.patches.filter((p) => p.presence === 'listed').flatMap((p) => p.description.states ?? []);
+}
+
+/** Which version of a state a patch has; one that does not have it has nothing against any. */
+function versionOf({ states }: LivepatchDescription, { id }: SystemState): number {
+  return states?.find((s) => s.id === id)?.version ?? Infinity;
+}
+
+function incompatible({ patch }: Subject): readonly string[] {
+  return [`livepatch: Livepatch patch \\(${literally(patch.name)}\\) is not compatible with the already installed livepatches\\.`];
+}
 
 /** MODULE_NAME_LEN of 64-bit kernels. */
 const longestObject = 55;
@@ -255,6 +283,9 @@ export function acceptance(patch: LivepatchDescription, state: State, facts: Fac
   const objects = objectsOf(patch);
   const entries = entriesOf(patch);
   if (patch.marked !== undefined && patch.marked !== 'Y') return 'REG-3';
+  const states = statesThere({ state });
+  if (patch.replace && states.length > 0) return 'STA-2';
+  if (states.some((old) => versionOf(patch, old) !== Infinity)) return 'STA-1';
   if (objects.length === 0 || objects.some((o) => o.functions?.length === 0)) return 'REG-8';
   if (objects.some((o) => o.literal === true || /[-.]/.test(o.name))) return 'REG-24';
   if (entries.some((e) => e.function?.position !== undefined)) return 'REG-14';
