@@ -28,7 +28,8 @@ export class DeviatingKernel extends DryKernel {
   }
 
   override show(step: number, seen: Observation): Observation {
-    return step === this.at ? (this.deviation.show?.(seen) ?? seen) : seen;
+    const shown = super.show(step, seen);
+    return step === this.at ? (this.deviation.show?.(shown) ?? shown) : shown;
   }
 }
 
@@ -75,7 +76,8 @@ function distortions(seen: Observation): Distorted {
     case 'callbacks':
       return [
         ['one callback more', { ...seen, ran: [...seen.ran, 'klp_x klp_y post_patch'] }],
-        ...(seen.ran.length > 0 ? [['one callback less', { ...seen, ran: seen.ran.slice(1) }] as const] : []),
+        ...seen.ran.map((one, i) => [`without ${one}`, { ...seen, ran: seen.ran.filter((_text, j) => j !== i) }] as const),
+        ...(seen.ran.length > 1 ? [['callbacks in another order', { ...seen, ran: [...seen.ran].reverse() }] as const] : []),
       ];
     case 'references':
       return [
