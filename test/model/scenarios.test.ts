@@ -38,7 +38,7 @@ const undecided: Readonly<Record<string, string>> = {
   'enabled.ts: the disabled patch is being removed': 'the kernel of a dry run has come to rest before the next step',
   'force.ts: the patch has no directory any more': 'a session could not write then',
   'force.ts: the disabled patch is being removed': 'the kernel of a dry run has come to rest before the next step',
-  'unload.ts: FRC-3: force was used while its patch was there: up to 5.18 that pins every patch':
+  'unload.ts: FRC-3: force was used while its patch was there: on 5.10 that pins every patch':
     'a dry run takes the first of two ends alike, the one of later kernels; 5.10 was seen to do the other',
   'unload.ts: no such module': 'it only sets the scene',
 };

@@ -22,7 +22,7 @@ const rules: readonly Rule<Unload>[] = [
   },
   {
     clause: 'FRC-3',
-    because: 'force was used while its patch was there: up to 5.18 that pins every patch',
+    because: 'force was used while its patch was there: on 5.10 that pins every patch',
     when: ({ state, op }) => isPinned(state, op.module) && state.forced[op.module] === 'stayed',
     errno: 'EAGAIN',
   },
