@@ -9,6 +9,7 @@ import * as lifeCycle from './life-cycle.js';
 import * as modules from './modules.js';
 import * as refused from './refused.js';
 import * as registration from './registration.js';
+import * as symbols from './symbols.js';
 import * as sysfs from './sysfs.js';
 import * as transition from './transition.js';
 
@@ -22,6 +23,7 @@ export const scenarios: readonly Scenario[] = [
   callbacks,
   sysfs,
   registration,
+  symbols,
   refused,
   api,
   immediate,

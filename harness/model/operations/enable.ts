@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { type Entry, type LivepatchDescription, type PatchedObject, entriesOf, functionKey } from '../description.js';
+import { type LivepatchDescription, type PatchedObject, entriesOf } from '../description.js';
 import { called, calledInVain, loadedObjects } from '../callbacks.js';
 import { complete, pinsItsModule } from '../progress.js';
 import { isReplacement } from '../replace.js';
@@ -13,10 +13,8 @@ import {
   findPatch,
   refer,
   replacePatch,
-  stackOf,
-  symbolKind,
 } from '../state.js';
-import type { ClauseId } from '../catalogue/types.js';
+import { type Obstacle, ftraceObstacle, obstacleLines } from './obstacle.js';
 import { isThere } from './register.js';
 import { type LogLine, type Rule, lines, literally } from './types.js';
 
@@ -173,13 +171,6 @@ function enabled({ state, patch, facts }: Switching): State {
   return start(refer(prepared, description.name, 1), patch, 1, facts);
 }
 
-/** What keeps ftrace from redirecting a function, of the first function that it refuses. */
-interface Obstacle {
-  readonly object: PatchedObject;
-  readonly name: string;
-  readonly why: 'untraced' | 'data' | 'switched off' | 'return probe' | 'entry probe';
-}
-
 function obstacle({ state, patch, facts }: Switching): Obstacle | undefined {
   return ftraceObstacle(
     entriesOf(patch.description).filter((e) => isThere(state, e.object)),
@@ -200,32 +191,6 @@ function sharesWithReturnProbe({ state, patch }: Switching): boolean {
   return state.probes.some((p) => p.place === 'return' && p.alive && entryFor(patch.description, p.function) !== undefined);
 }
 
-/** Whether ftrace would refuse one of these functions (klp_patch_func): only the first patch of a function asks it. */
-export function ftraceObstacle(entries: readonly Entry[], state: State, facts: Facts): Obstacle | undefined {
-  for (const { object, function: f } of entries) {
-    if (!f || stackOf(state, f).length > 0) continue;
-    const kind = symbolKind(f);
-    if (kind !== 'function') return { object, name: f.name, why: kind };
-    if (!state.ftraceOn && facts.capabilities.has('permanent-ftrace')) return { object, name: f.name, why: 'switched off' };
-    const probe = state.probes.find((p) => p.alive && functionKey(p.function) === functionKey(f) && excludesPatch(p, facts));
-    if (probe) return { object, name: f.name, why: probe.place === 'return' ? 'return probe' : 'entry probe' };
-  }
-  return undefined;
-}
-
-/**
- * Whether a probe and a patch cannot have one function together: both would set the instruction pointer from ftrace's
- * handler (FTRACE_OPS_FL_IPMODIFY). Since 5.4 only those with a post_handler do, which no
- * kretprobe has.
- */
-export function excludesPatch(
-  { place, postHandler }: { readonly place: string; readonly postHandler: boolean },
-  { capabilities }: Facts,
-): boolean {
-  if (place === 'inside' || !capabilities.has('kprobes-on-ftrace')) return false;
-  return !capabilities.has('kprobes-share-ftrace') || (place === 'entry' && postHandler);
-}
-
 /** What the kernel says of an enable that ftrace refuses. */
 function refused(c: Switching): readonly LogLine[] {
   const { name, why } = obstacle(c) ?? { name: '', why: 'data' };
@@ -235,24 +200,6 @@ function refused(c: Switching): readonly LogLine[] {
     ...(c.facts.capabilities.has('registration') ? [] : lines('ENA-10', 'livepatch: failed to patch object ')),
     ...lines('ENA-10', `livepatch: failed to enable patch '${patch}'`),
   ];
-}
-
-/** The line that names the function that ftrace refuses. */
-export function obstacleLines(name: string, why: Obstacle['why'], { capabilities }: Facts): readonly LogLine[] {
-  const f = literally(name);
-  const byKind: Readonly<Record<Obstacle['why'], readonly [ClauseId, string]>> = {
-    untraced: ['FTR-1', noSite(f, capabilities.has('ftrace-finds-sites'))],
-    data: ['REG-16', noSite(f, capabilities.has('ftrace-finds-sites'))],
-    'switched off': ['FTR-5', `failed to register ftrace handler for function '${f}' \\(-16\\)`],
-    'return probe': ['FTR-2', `failed to register ftrace handler for function '${f}' \\(-16\\)`],
-    'entry probe': ['FTR-3', `failed to register ftrace handler for function '${f}' \\(-16\\)`],
-  };
-  const [clause, text] = byKind[why];
-  return lines(clause, `livepatch: ${text}`);
-}
-
-function noSite(f: string, finds: boolean): string {
-  return finds ? `failed to find location for function '${f}'` : `failed to set ftrace filter for function '${f}' \\(-22\\)`;
 }
 
 /** A failed enable: as before, but for the reference that an immediate patch never gives back (klp_cancel_transition, 4.14). */

@@ -4,7 +4,8 @@ import { type LivepatchDescription, type TargetDescription, entriesOf, objectsOf
 import { objectsInForce } from '../replace.js';
 import { type Facts, type Patch, type State, findPatch, kernelThreadsHold } from '../state.js';
 import { type ModuleState, called, calledOnGoing } from '../callbacks.js';
-import { enableRules, ftraceObstacle, obstacleLines } from './enable.js';
+import { enableRules } from './enable.js';
+import { ftraceObstacle, obstacleLines } from './obstacle.js';
 import { acceptance, objectRefusal, refusal, register, relocate, relocationKey } from './register.js';
 import { type Errno, type LogLine, type OperationOf, type Outcome, decide, lines, literally, staged } from './types.js';
 

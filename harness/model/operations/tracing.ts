@@ -2,7 +2,7 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { entriesOf } from '../description.js';
 import { type Facts, type State, stackOf } from '../state.js';
-import { excludesPatch } from './enable.js';
+import { excludesPatch } from './obstacle.js';
 import { isThere } from './register.js';
 import { type Context, type OperationOf, type Outcome, type Rule, decide, lines, staged } from './types.js';
 
