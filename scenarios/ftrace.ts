@@ -232,7 +232,7 @@ function beside(id: string, title: string, tracer: 'function' | 'function_graph'
     clauses: ['FTR-6', 'ENA-12', 'DIS-4'],
     needs: ['livepatch', 'reliable-stacks', tracer === 'function' ? 'function-tracer' : 'graph-tracer'],
     modules: [lib, patch, second],
-    async run({ load, disable, trace, untrace, observe }) {
+    async run({ load, unload, disable, trace, untrace, observe }) {
       await load(lib);
       await trace(tracer, lib.alpha);
       await observe.traced(lib.alpha);
@@ -245,6 +245,9 @@ function beside(id: string, title: string, tracer: 'function' | 'function_graph'
       await observe.traced(lib.alpha);
       await observe.ftrace(lib.alpha);
       await untrace();
+      // A disabled patch that stays registered would keep the second one out.
+      await observe.references(patch);
+      await unload(patch);
 
       await load(second);
       await observe.transitionEnd(second);
