@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { lineFor } from '../../harness/runner/dry-run-log.js';
 import type { Observation, SeenEntry } from '../../harness/model/observations/index.js';
 import type { Errno, Operation, Outcome } from '../../harness/model/operations/index.js';
 import type { Facts } from '../../harness/model/state.js';
@@ -49,7 +50,7 @@ export function deviationsOf(step: DryStep): readonly Deviation[] {
     deviations.push({ name: `no line of ${line.clause}`, answer: (a) => ({ ...a, log: a.log.filter((_text, j) => j !== i) }) });
   });
   outcome.unlogged.forEach(({ clause, pattern }) => {
-    const text = pattern.source.replaceAll('\\', '');
+    const text = lineFor(pattern);
     deviations.push({ name: `a line of ${clause}`, answer: (a) => ({ ...a, log: [...a.log, text] }) });
   });
   return deviations;

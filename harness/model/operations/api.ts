@@ -136,7 +136,7 @@ function registerPatch(context: ApiContext): readonly Outcome[] {
 
 function refusedBy(description: LivepatchDescription, state: State, facts: Facts): Outcome | undefined {
   const r = refusal(description, state, facts);
-  return r && { ...r, unlogged: [], next: initialise(state, r.clause, description), oracle: 'mainline', forbidden: false };
+  return r && { ...r, next: initialise(state, r.clause, description), oracle: 'mainline', forbidden: false };
 }
 
 /** A patch whose objects were looked at has an initialised kobject, even if it was refused. */

@@ -45,7 +45,7 @@ function loadPatch(state: State, patch: LivepatchDescription, facts: Facts): rea
 function enableFromInit(gone: State, loaded: State, patch: LivepatchDescription, facts: Facts): readonly Outcome[] {
   const refused = refusal(patch, loaded, facts);
   if (refused) {
-    const outcome = ended(gone, refused.clause, refused.errno, refused.because, refused.log);
+    const outcome = { ...ended(gone, refused.clause, refused.errno, refused.because, refused.log), unlogged: refused.unlogged };
     // do_init_module() of 7.3 makes EBUSY of it (kernel/module/main.c:3124), and nothing shows that it does.
     const other = refused.errno === 'EEXIST' && !facts.capabilities.has('registration');
     return other ? [outcome, { ...outcome, errno: 'EBUSY' }] : [outcome];

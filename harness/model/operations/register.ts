@@ -25,6 +25,8 @@ export interface Refusal {
   readonly errno: Errno;
   readonly because: string;
   readonly log: readonly LogLine[];
+  /** What a silent refusal does not say: that the kernel has gone on to look for symbols. */
+  readonly unlogged: readonly LogLine[];
 }
 
 interface Subject {
@@ -245,6 +247,7 @@ function relocationRefusal(patch: LivepatchDescription, object: string, state: S
     errno: 'ENOEXEC',
     because: 'the relocations still hold the addresses of the time before',
     log: lines('MOD-8', 'nvalid relocation target, existing value is nonzero'),
+    unlogged: [],
   };
 }
 
@@ -297,7 +300,9 @@ function apply<T>(checks: readonly Check<T>[], subject: Subject, thing: T): Refu
   const check = checks.find((c) => c.refuses(subject, thing));
   if (!check) return undefined;
   const clause = typeof check.clause === 'string' ? check.clause : check.clause(subject, thing);
-  return { clause, errno: check.errno, because: check.because, log: lines(clause, ...(check.log?.(subject, thing) ?? [])) };
+  const log = lines(clause, ...(check.log?.(subject, thing) ?? []));
+  const unlogged = log.length > 0 ? [] : lines(clause, 'livepatch: (symbol|unresolvable|kallsyms) ');
+  return { clause, errno: check.errno, because: check.because, log, unlogged };
 }
 
 function firstOf<T>(all: readonly (T | undefined)[]): T | undefined {
