@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { functionKey } from '../description.js';
+import { type FunctionName, functionKey } from '../description.js';
 import { type Facts, type State, original, reachableBodies, stackOf } from '../state.js';
-import type { FunctionName } from '../description.js';
 import { wasRefused } from './behaviour.js';
 import { type Rule, equal } from './types.js';
 

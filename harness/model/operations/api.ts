@@ -4,7 +4,7 @@ import { type Facts, type Patch, type State, findPatch } from '../state.js';
 import { disableRules, enableRules, reversed } from './enable.js';
 import { enableNew, withDemand } from './load.js';
 import { acceptance, refusal, register } from './register.js';
-import { type ApiCall, type Context, type LogLine, type OperationOf, type Outcome, type Rule, decide, lines } from './types.js';
+import { type ApiCall, type Context, type LogLine, type OperationOf, type Outcome, type Rule, decide, lines, staged } from './types.js';
 
 /** A call of the API, with the patch it names: by its module, which has been loaded. */
 interface ApiContext extends Context<OperationOf<'api'>> {
@@ -118,20 +118,9 @@ function registerPatch(context: ApiContext): readonly Outcome[] {
   if (patch) return [];
   const refused = refusedBy(description, state, facts);
   if (refused) return [refused];
-  return orElse(decide(registerRules, context), () =>
-    withDemand(
-    {
-      clause: acceptance(description, state, facts, 'REG-20'),
-      errno: 'OK',
-      log: [],
-      unlogged: [],
-      next: register(state, description),
-      because: 'the patch is in the list, disabled',
-      oracle: 'mainline',
-      forbidden: false,
-    },
-    state,
-  ));
+  const clause = acceptance(description, state, facts, 'REG-20');
+  const taken = { ...staged('the patch is in the list, disabled', register(state, description)), clause };
+  return orElse(decide(registerRules, context), () => withDemand(taken, state));
 }
 
 function refusedBy(description: LivepatchDescription, state: State, facts: Facts): Outcome | undefined {

@@ -72,7 +72,7 @@ function forced(state: State, pinned: readonly string[]): State {
 }
 
 /**
- * The ways a write into `force` may end. Up to 5.18 it pins every patch that is there, and nothing shows which kind a
+ * The ways a write into `force` may end. On 5.10 it pins every patch that is there, and nothing shows which kind a
  * kernel is: both are allowed, and the document, which has all pinned, tells them apart at the rmmod (FRC-3).
  */
 export function writeForce(state: State, op: OperationOf<'write-force'>, facts: Facts): readonly Outcome[] {

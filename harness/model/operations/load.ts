@@ -91,7 +91,7 @@ function ended(next: State, clause: ClauseId, errno: Errno, because: string, log
 
 /** klp_module_coming(), and klp_module_going() where the module's init fails. */
 function loadTarget(before: State, module: TargetDescription, facts: Facts): readonly Outcome[] {
-  const concerned = before.patches.filter((p) => p.presence !== 'unlisted' && names(p, module.name));
+  const concerned = concernedBy(before, module.name);
   let state: State = { ...before, modules: [...before.modules, module] };
   const applied: Patch[] = [];
   for (const patch of concerned) {
@@ -120,7 +120,7 @@ function loadTarget(before: State, module: TargetDescription, facts: Facts): rea
     const gone = goingCallbacks(state, applied, module.name, 'going', 'CBK-4');
     return [{ ...staged(because, withoutTarget(gone, module.name, facts)), clause, errno: 'ENODEV', log, unlogged }];
   }
-  const inTransition = applied.some((p) => p.description.name === state.transition?.patch);
+  const inTransition = applied.some((p) => isInTransition(p, state));
   const back = applied.some((p) => state.unloadedSince.includes(relocationKey(p.description, module.name)));
   const whenApplied = inTransition ? 'MOD-6' : back ? 'MOD-8' : 'MOD-1';
   const clause = applied.length > 0 ? whenApplied : concerned.length > 0 ? 'MOD-2' : null;
@@ -196,23 +196,25 @@ const numbers: Readonly<Record<Errno, number>> = {
   EOPNOTSUPP: 95,
 };
 
-function names(patch: Patch, module: string): boolean {
-  return objectsInForce(patch).some((o) => o.literal !== true && o.name === module);
+/** Patches in the list that name a module. */
+function concernedBy(state: State, module: string): readonly Patch[] {
+  const names = (p: Patch): boolean => objectsInForce(p).some((o) => o.literal !== true && o.name === module);
+  return state.patches.filter((p) => p.presence !== 'unlisted' && names(p));
 }
 
 /** Whether a patch is put into a coming module: up to 5.0 a registered one may be disabled. */
 function isApplied(patch: Patch, state: State, facts: Facts): boolean {
-  return patch.enabled || state.transition?.patch === patch.description.name || !facts.capabilities.has('registration');
+  return patch.enabled || isInTransition(patch, state) || !facts.capabilities.has('registration');
 }
 
 function applyingLines(patches: readonly Patch[], module: string, state: State): readonly LogLine[] {
   return patches.flatMap((p) => {
-    const clause = !isNamedInTransition(p, state) ? (p.enabled ? 'MOD-1' : 'MOD-2') : 'MOD-6';
+    const clause = !isInTransition(p, state) ? (p.enabled ? 'MOD-1' : 'MOD-2') : 'MOD-6';
     return lines(clause, `livepatch: applying patch '${literally(p.description.name)}' to loading module '${module}'`);
   });
 }
 
-function isNamedInTransition(patch: Patch, state: State): boolean {
+function isInTransition(patch: Patch, state: State): boolean {
   return state.transition?.patch === patch.description.name;
 }
 
@@ -224,10 +226,11 @@ function revertingLines(patches: readonly Patch[], module: string, clause: Claus
 }
 
 /** A patch is put into a coming module: in a transition of the patch post_patch waits for its end. */
-function comingCallbacks(state: State, { description }: Patch, module: string): State {
+function comingCallbacks(state: State, patch: Patch, module: string): State {
+  const { description } = patch;
   const objects = objectsOf(description).filter((o) => o.literal !== true && o.name === module);
   const prepared = called(state, description, objects, 'pre_patch', 'CBK-4', 'coming');
-  if (state.transition?.patch === description.name) return prepared;
+  if (isInTransition(patch, state)) return prepared;
   return called(prepared, description, objects, 'post_patch', 'CBK-4', 'coming');
 }
 
@@ -237,7 +240,7 @@ function goingCallbacks(state: State, patches: readonly Patch[], module: string,
 
 /** The callbacks of patches that let go of a module which goes. */
 export function calledOnUnload(state: State, module: string, facts: Facts): State {
-  const concerned = state.patches.filter((p) => p.presence !== 'unlisted' && names(p, module) && isApplied(p, state, facts));
+  const concerned = concernedBy(state, module).filter((p) => isApplied(p, state, facts));
   return goingCallbacks(state, concerned, module, 'going', 'CBK-4');
 }
 
@@ -258,7 +261,7 @@ export function withoutTarget(state: State, module: string, facts: Facts): State
 
 /** What the log says when a module goes that patches name: only those that were applied are reverted. */
 export function goingLines(state: State, module: string, facts: Facts): { log: readonly LogLine[]; unlogged: readonly LogLine[] } {
-  const concerned = state.patches.filter((p) => p.presence !== 'unlisted' && names(p, module));
+  const concerned = concernedBy(state, module);
   const applied = concerned.filter((p) => isApplied(p, state, facts));
   return {
     log: revertingLines(applied, module, 'MOD-4'),

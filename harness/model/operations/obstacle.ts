@@ -26,8 +26,7 @@ export function ftraceObstacle(entries: readonly Entry[], state: State, facts: F
 
 /**
  * Whether a probe and a patch cannot have one function together: both would set the instruction pointer from ftrace's
- * handler (FTRACE_OPS_FL_IPMODIFY). Since 5.4 only those with a post_handler do, which no
- * kretprobe has.
+ * handler (FTRACE_OPS_FL_IPMODIFY). Since 5.4 only those with a post_handler do, which no kretprobe has.
  */
 export function excludesPatch(
   { place, postHandler }: { readonly place: string; readonly postHandler: boolean },

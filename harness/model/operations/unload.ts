@@ -11,7 +11,7 @@ const rules: readonly Rule<Unload>[] = [
   {
     clause: 'ENA-9',
     because: 'the module is referenced by its own enabled patch',
-    when: (c) => references(c.state, c.op.module) > 0 && pinning(c) === undefined && !isPinned(c.state, c.op.module),
+    when: (c) => references(c.state, c.op.module) > 0 && pinning(c.state, c.op.module) === undefined && !isPinned(c.state, c.op.module),
     errno: 'EAGAIN',
   },
   {
@@ -29,19 +29,19 @@ const rules: readonly Rule<Unload>[] = [
   {
     clause: 'IMM-6',
     because: 'its enable was refused, and the reference that it took is still there',
-    when: (c) => pinning(c) === 'refusal',
+    when: (c) => pinning(c.state, c.op.module) === 'refusal',
     errno: 'EAGAIN',
   },
   {
     clause: 'IMM-5',
     because: 'a function of its patch was immediate, and nobody knows whether a task still runs in it',
-    when: (c) => pinning(c) === 'function',
+    when: (c) => pinning(c.state, c.op.module) === 'function',
     errno: 'EAGAIN',
   },
   {
     clause: 'IMM-2',
     because: 'its patch was immediate, and nobody knows whether a task still runs in it',
-    when: (c) => pinning(c) === 'patch',
+    when: (c) => pinning(c.state, c.op.module) === 'patch',
     errno: 'EAGAIN',
   },
   {
@@ -97,21 +97,20 @@ const rules: readonly Rule<Unload>[] = [
 ];
 
 /** What keeps the reference of a module whose patch is not on the stack any more. */
-function pinning({ state, op }: Unload): 'refusal' | 'patch' | 'function' | undefined {
-  if (references(state, op.module) === 0) return undefined;
-  const patch = findPatch(state, op.module);
-  const module = state.modules.find((m) => m.name === op.module);
+function pinning(state: State, name: string): 'refusal' | 'patch' | 'function' | undefined {
+  if (references(state, name) === 0) return undefined;
+  const patch = findPatch(state, name);
+  const module = state.modules.find((m) => m.name === name);
   if (module?.kind !== 'livepatch' || (patch && (patch.stacked !== null || patch.presence === 'leaving'))) return undefined;
-  if (state.transition?.patch === op.module) return undefined;
-  if (state.refused.includes(op.module) && pinsItsModule(module)) return 'refusal';
+  if (state.transition?.patch === name) return undefined;
+  if (state.refused.includes(name) && pinsItsModule(module)) return 'refusal';
   if (module.immediate) return 'patch';
   return pinsItsModule(module) ? 'function' : undefined;
 }
 
 /** The clause of references that outlive the disable of an immediate patch. */
 export function pinnedBy(state: State, module: string): ClauseId | undefined {
-  const op = { kind: 'unload', module } as const;
-  const why = pinning({ state, op, facts: { capabilities: new Set(), vmlinuxSymbols: () => 0 } });
+  const why = pinning(state, module);
   return why && { refusal: 'IMM-6', patch: 'IMM-2', function: 'IMM-5' }[why];
 }
 
