@@ -355,7 +355,7 @@ function emulatorFault(bench: Bench, splats: readonly ConsoleReport[]): Attempt 
   if (!report) return undefined;
   return broken({
     kind: 'infrastructure',
-    message: `QEMU executed a breakpoint that was no longer in memory: ${report.title}`,
+    message: `QEMU executed a breakpoint that the kernel had taken away: ${report.title}`,
     hint: 'a race of its emulation, where a kernel patches code that another CPU is about to run; KVM does not have it',
     details: report.lines.map((l) => `console: ${l.text}`).slice(0, 30),
   });

@@ -36,15 +36,17 @@ export function startsReport(message: string): ReportKind | undefined {
 }
 
 /**
- * Whether an oops says that a breakpoint was executed which memory does not hold: the byte before the `<…>` of its `Code:`
- * line is what the program counter has just left. Emulation can do that: QEMU drops the translation of code before it
- * stores a new byte there (accel/tcg/cputlb.c), and another CPU may translate the old one in between, the int3 that the
- * kernel patches its own code with (arch/x86/kernel/alternative.c). A CPU cannot, once all have been synchronised.
+ * Whether an oops says that a breakpoint in the kernel's own code, not in a module's, was executed and nobody knew of it.
+ * The kernel patches its code with such (arch/x86/kernel/alternative.c), and a CPU meets none of them any more once all
+ * have been synchronised; emulation can: QEMU drops the translation of code before it stores a new byte there
+ * (accel/tcg/cputlb.c), and another CPU may translate the old one in between. Memory may hold another byte by then (the
+ * one before the `<…>` of the `Code:` line), or a breakpoint again: 7.3 patches __schedule() as a transition begins and
+ * again as it ends, milliseconds later.
  *
  * @param lines of a report, time stamps and all
  */
 export function isStaleBreakpoint(lines: readonly string[]): boolean {
   if (!/\bint3: 0000 \[#1\]/.test(lines[0] ?? '')) return false;
-  const executed = lines.map((line) => /\bCode: .*\b([0-9a-f]{2}) <[0-9a-f]{2}>/.exec(line)?.[1]).find((byte) => byte !== undefined);
-  return executed !== undefined && executed !== 'cc';
+  const at = lines.find((line) => /\bRIP: /.test(line));
+  return at !== undefined && !/\bRIP: .*\[\w+\]/.test(at);
 }

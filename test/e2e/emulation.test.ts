@@ -20,6 +20,6 @@ void t.test("a fault of the emulation is tried again, and shown", { timeout: 10 
   t.match(await run(), { verdict: 'pass', flaky: true, attempts: 2 });
   t.match(await run('--retries', '0'), {
     verdict: 'error',
-    failure: { kind: 'infrastructure', message: 'QEMU executed a breakpoint that was no longer in memory: Oops: int3: 0000 [#1] SMP NOPTI' },
+    failure: { kind: 'infrastructure', message: 'QEMU executed a breakpoint that the kernel had taken away: Oops: int3: 0000 [#1] SMP NOPTI' },
   });
 });
