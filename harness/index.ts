@@ -14,6 +14,7 @@ export {
   type Scenario,
   type ScenarioContext,
   type Sleeper,
+  type Spinner,
   type Unregistering,
 } from './runner/scenario.js';
 export {

@@ -11,12 +11,14 @@ import * as refused from './refused.js';
 import * as registration from './registration.js';
 import * as symbols from './symbols.js';
 import * as sysfs from './sysfs.js';
+import * as tasks from './tasks.js';
 import * as transition from './transition.js';
 
 /** Every scenario that comes with the harness, in the order they run. */
 export const scenarios: readonly Scenario[] = [
   lifeCycle,
   transition,
+  tasks,
   modules,
   ftrace,
   later,

@@ -1,10 +1,24 @@
 // SPDX-License-Identifier: MIT
-import type { Guest } from './guest.js';
+import { SituationError } from '../model/reference.js';
+import type { Guest, Span } from './guest.js';
 
 /** A thread's scheduler state as of /proc/<tid>/stat (R, S, D, Z, …); the errno's name when there is no such thread. */
 export async function schedulerState(guest: Guest, tid: number): Promise<string> {
   const stat = await guest.readText(`/proc/${tid}/stat`);
-  if (!stat.ok) return stat.name;
-  // The state stands behind the comm, which is in brackets and may hold anything.
-  return /^\) (\S)/.exec(stat.value.slice(stat.value.lastIndexOf(')')))?.[1] ?? '?';
+  return stat.ok ? (fields(stat.value)[0] ?? '?') : stat.name;
+}
+
+/**
+ * Clock ticks that a thread has spent in user space (utime of proc(5)).
+ * @throws SituationError when there is no such thread
+ */
+export async function userTicks(guest: Guest, tid: number): Promise<{ readonly ticks: number; readonly span: Span }> {
+  const stat = await guest.readText(`/proc/${tid}/stat`);
+  if (!stat.ok) throw new SituationError(`there is no thread ${tid} (${stat.name})`);
+  return { ticks: Number(fields(stat.value)[11]), span: stat.span };
+}
+
+/** The fields from the third on: they stand behind the comm, which is in brackets and may hold anything. */
+function fields(stat: string): readonly string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }

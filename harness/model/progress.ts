@@ -2,21 +2,36 @@
 import { called, loadedObjects } from './callbacks.js';
 import { type LivepatchDescription, entriesOf } from './description.js';
 import { isReplacement, isReplacing, replacedBy, unpatchReplaced } from './replace.js';
-import { type Facts, type State, type Transition, isHeld, patchInTransition, refer } from './state.js';
+import { type Facts, type State, type Transition, patchInTransition, refer } from './state.js';
+import { holders, isHeld, leavesOnSignal, movedBySignal } from './tasks.js';
 
 /*
  * What the kernel does by itself: transitions that nothing holds come to their end, directories go away.
  */
 
 /**
- * States the kernel may reach by itself from here, this one first and the one where all has come to rest last: a
- * transition ends, a directory goes away, in either order.
+ * States the kernel may reach by itself from here, this one first: a transition ends, a directory goes away, in either
+ * order; what holds a transition for long is sent a signal.
  */
 export function closure(state: State, facts: Facts): readonly State[] {
+  return reachable(state, (from) => [...successors(from, facts), ...signalled(from, facts)]);
+}
+
+/** The state in which all has come to rest, as far as nothing holds it, and before anything has been held for long. */
+export function settled(state: State, facts: Facts): State {
+  return passed(state, facts).at(-1) ?? state;
+}
+
+/** The states on the way to {@link settled}, that one last. */
+export function passed(state: State, facts: Facts): readonly State[] {
+  return reachable(state, (from) => successors(from, facts));
+}
+
+function reachable(state: State, follow: (from: State) => readonly State[]): readonly State[] {
   const reached = [state];
   const known = new Set([JSON.stringify(state)]);
   for (const from of reached) {
-    for (const next of successors(from, facts)) {
+    for (const next of follow(from)) {
       const key = JSON.stringify(next);
       if (!known.has(key)) reached.push(next);
       known.add(key);
@@ -39,6 +54,12 @@ function successors(state: State, facts: Facts): readonly State[] {
     next.push(leaving.pinned ? without : refer(without, leaving.description.name, -1));
   }
   return next;
+}
+
+/** Every 15 seconds user tasks that hold the transition are sent a signal which user space does not see (5.1 and later). */
+function signalled(state: State, { capabilities }: Facts): readonly State[] {
+  if (!capabilities.has('fake-signals')) return [];
+  return holders(state).flatMap(({ task }) => (leavesOnSignal(task) ? [movedBySignal(state, task)] : []));
 }
 
 /**

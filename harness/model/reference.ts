@@ -3,7 +3,8 @@ import { textsFor } from './catalogue/index.js';
 import { type LogLine, type Operation, type Outcome, step } from './operations/index.js';
 import { type Observation, type Prediction, learn, predict } from './observations/index.js';
 import { closure } from './progress.js';
-import { type Facts, type State, describeState, pristine } from './state.js';
+import { describeState } from './describe-state.js';
+import { type Facts, type State, pristine } from './state.js';
 import { type Profile, type Stance, type Verdict, rule } from './verdict.js';
 
 /**

@@ -14,6 +14,7 @@ import {
   targetSymbols,
   vmlinux,
 } from './description.js';
+import type { Task } from './tasks.js';
 
 /** Value of /proc/<pid>/patch_state inside a transition; -1 outside of one (livepatch.txt 174-181). */
 export type PatchState = 0 | 1;
@@ -28,18 +29,6 @@ export interface Facts {
 /** Which code a call of a function reaches: `original`, or the name of the patch whose replacement it is. */
 export type Body = string;
 export const original: Body = 'original';
-
-/** One frame that matters: a patchable function, and the body of it that the task entered. */
-export interface Frame {
-  readonly function: FunctionName;
-  readonly body: Body;
-}
-
-/** A task that the scenario put to sleep; all others are free to switch at any time. */
-export interface ParkedTask {
-  readonly tid: number;
-  readonly frames: readonly Frame[];
-}
 
 /**
  * A registered patch. `enabled` is what sysfs shows: the target state. `stacked` is its place among the enabled ones
@@ -98,7 +87,8 @@ export interface State {
   /** Patches in the order of their registration. */
   readonly patches: readonly Patch[];
   readonly transition: Transition | null;
-  readonly tasks: readonly ParkedTask[];
+  /** Those that the scenario has put somewhere; all others may be anywhere, and are free to switch. */
+  readonly tasks: readonly Task[];
   /** References that livepatch holds of patch modules; none where a module is not named. */
   readonly references: Readonly<Record<string, number>>;
   /** Patches that another has replaced, as long as their modules are loaded. */
@@ -200,76 +190,6 @@ export function stackOf(state: State, f: FunctionName): readonly Patch[] {
     .sort((a, b) => (b.stacked ?? 0) - (a.stacked ?? 0));
 }
 
-/**
- * Bodies a call of `f` may reach: the newest enabled patch's (livepatch.txt 387-391); while that patch is in transition,
- * what lies below it for a caller that is unpatched, and either for one whose state is not known. With ftrace switched off
- * nothing is redirected.
- *
- * Only the newest entry asks for the caller's state (klp_ftrace_handler, kernel/livepatch/patch.c): a patch in transition
- * with another above it changes nothing for any caller.
- *
- * @param caller thread id of the caller, if it has one that sweeps have shown
- */
-export function reachableBodies(state: State, f: FunctionName, caller?: number): readonly Body[] {
-  const [top, below] = stackOf(state, f);
-  if (!top || !state.ftraceOn) return [original];
-  const { transition } = state;
-  const patched = bodyIn(top, f);
-  const unpatched = below ? bodyIn(below, f) : original;
-  if (transition?.patch !== top.description.name) return [patched];
-  const known = caller === undefined ? undefined : stateOfTask(state, caller);
-  if (known === undefined) return [patched, unpatched];
-  return [known === 1 ? patched : unpatched];
-}
-
-/** Which state a thread is in while a transition goes on, where that is certain: it has arrived, or something holds it. */
-function stateOfTask(state: State, tid: number): PatchState | undefined {
-  const { transition } = state;
-  if (!transition) return undefined;
-  if (transition.forced || transition.arrived.includes(tid)) return transition.target;
-  return holders(state).some((h) => h.task.tid === tid) ? ((1 - transition.target) as PatchState) : undefined;
-}
-
-/**
- * Why a parked task cannot switch: the frame that holds it (klp_check_stack, kernel/livepatch/transition.c), or
- * undefined when nothing does. Entries that are immediate are not looked for.
- */
-function holdingFrame(state: State, task: ParkedTask): Frame | undefined {
-  const { transition } = state;
-  const patch = patchInTransition(state);
-  if (transition?.phase !== 'running' || transition.forced || !patch) return undefined;
-  return task.frames.find((frame) => {
-    const stack = stackOf(state, frame.function);
-    const place = stack.indexOf(patch);
-    if (place < 0 || entryFor(patch.description, frame.function)?.entry.immediate) return false;
-    if (transition.target === 0) return frame.body === bodyIn(patch, frame.function);
-    const previous = stack[place + 1];
-    return frame.body === (previous ? bodyIn(previous, frame.function) : original);
-  });
-}
-
-/** The tasks that hold the transition, with the frame that is the reason. */
-export function holders(state: State): readonly { readonly task: ParkedTask; readonly frame: Frame }[] {
-  return state.tasks.flatMap((task) => {
-    const frame = holdingFrame(state, task);
-    return frame ? [{ task, frame }] : [];
-  });
-}
-
-/**
- * Whether kernel threads hold every enable for good: without reliable stacks they can't be checked, and nothing else
- * switches one that sleeps (klp_try_switch_task, 5.2 and later; earlier kernels register no such patch).
- */
-export function kernelThreadsHold(facts: Facts): boolean {
-  return !facts.capabilities.has('reliable-stacks');
-}
-
-/** Whether the transition under way can't end by itself. */
-export function isHeld(state: State, facts: Facts): boolean {
-  if (state.transition?.phase !== 'running' || state.transition.forced) return false;
-  return holders(state).length > 0 || (state.transition.target === 1 && kernelThreadsHold(facts));
-}
-
 /** References of a module: those that livepatch holds of a patch; a target has none. */
 export function references(state: State, module: string): number {
   return state.references[module] ?? 0;
@@ -283,25 +203,4 @@ export function refer(state: State, module: string, by: 1 | -1): State {
 /** The state with a patch changed. */
 export function replacePatch(state: State, patch: Patch): State {
   return { ...state, patches: state.patches.map((p) => (p.description.name === patch.description.name ? patch : p)) };
-}
-
-/** Text of a state, for violation reports. */
-export function describeState(state: State): string {
-  const patches = state.patches.map((p) => {
-    const presence = p.presence === 'listed' ? '' : `, ${p.presence}`;
-    return `${p.description.name} ${p.enabled ? 'enabled' : 'disabled'}${presence}`;
-  });
-  const t = state.transition;
-  const held = holders(state).map((h) => `${h.task.tid} in ${functionKey(h.frame.function)}`);
-  const transition = t
-    ? `${t.patch} in transition to ${t.target} (${t.phase}${held.length > 0 ? `, held by ${held.join(', ')}` : ''})`
-    : 'at rest';
-  const probes = state.probes.map((p) => `${p.place} of ${functionKey(p.function)}${p.alive ? '' : ' (dead)'}`);
-  return [
-    `modules: ${state.modules.map((m) => m.name).join(' ') || 'none'}`,
-    `patches: ${patches.join('; ') || 'none'}`,
-    transition,
-    ...(probes.length > 0 ? [`probes: ${probes.join(', ')}`] : []),
-    ...(state.ftraceOn ? [] : ['ftrace is switched off']),
-  ].join(' | ');
 }

@@ -3,17 +3,18 @@ import type { Guest } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, functionKey, targetKeyOf } from '../model/description.js';
 import type { ApiCall, Operation } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
-import { type State, isLoaded, reachableBodies } from '../model/state.js';
+import { type Body, type State, isLoaded } from '../model/state.js';
+import { reachableBodies } from '../model/tasks.js';
 import type { Observation } from '../model/observations/index.js';
 import type { DryRecord } from './dry-run-record.js';
 import * as sights from './dry-run-sights.js';
 import { callFile, knobOf } from './function-calls.js';
-import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Sleeper } from './scenario.js';
+import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Sleeper, Spinner } from './scenario.js';
 
 /** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
 export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
   const { kernel, model } = record;
-  let sleepers = 0;
+  let tasks = 0;
   const write = (patch: LivepatchDescription, text: string): Promise<void> =>
     done(() => {
       record.operate({ kind: 'write-enabled', patch: patch.name, text }, `write ${JSON.stringify(text)} to ${patch.name}/enabled`);
@@ -34,7 +35,8 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     force: ({ name }, text = '1') =>
       done(() => record.operate({ kind: 'write-force', patch: name, text }, `write ${JSON.stringify(text)} to ${name}/force`)),
     api: drivenApi(record),
-    park: (f, options) => done(() => park(record, 1001 + sleepers++, f, options)),
+    park: (f, options) => done(() => park(record, 1001 + tasks++, f, options)),
+    spin: () => done(() => spin(record, 1001 + tasks++)),
     probe: (f, { place, postHandler = false }) =>
       done(() => {
         knobOf(f, 'set a probe in');
@@ -109,18 +111,25 @@ function requireDriven({ kernel }: DryRecord, patch: LivepatchDescription): void
   if (!kernel.state.modules.some((m) => m.name === patch.name)) throw new SituationError(`${patch.name} is not loaded`);
 }
 
-// ---- sleepers ----------------------------------------------------------------------------------------------------
+// ---- tasks -------------------------------------------------------------------------------------------------------
 
-function park(record: DryRecord, tid: number, f: FunctionName, { sleep = 'uninterruptible', depth = 0 }: ParkOptions = {}): Sleeper {
+function park(
+  record: DryRecord,
+  tid: number,
+  f: FunctionName,
+  { by = 'user', activity = 'uninterruptible', depth = 0 }: ParkOptions = {},
+): Sleeper {
   const { kernel } = record;
   knobOf(f, 'park a task in');
   requireTarget(kernel.state, f.object);
-  // A new task has the state of the one that made it.
-  const [body = ''] = reachableBodies(kernel.state, f, sights.agentTid);
-  record.operate({ kind: 'park', tid, function: f, body }, `park a task (${sleep}, ${depth} frames deep) in ${f.name}`);
-  const asleep = (): void => {
-    if (!kernel.state.tasks.some((t) => t.tid === tid)) throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
+  const enter = (caller: number): Body => {
+    const [body = ''] = reachableBodies(kernel.state, f, caller);
+    record.operate({ kind: 'park', tid, by, activity, function: f, body }, `park a task (${by}, ${activity}, ${depth} frames deep) in ${f.name}`);
+    return body;
   };
+  // A new task has the state of the one that made it.
+  let body = enter(sights.agentTid);
+  const asleep = (): void => requireTask(kernel.state, tid, `in ${body} of ${f.name}`);
   return {
     tid,
     release: () =>
@@ -131,7 +140,7 @@ function park(record: DryRecord, tid: number, f: FunctionName, { sleep = 'uninte
     witness: () =>
       done(() => {
         asleep();
-        record.witness(`thread ${tid} sleeps in ${body} of ${f.name}`);
+        record.witness(`thread ${tid} is in ${body} of ${f.name}`);
       }),
     call: (other) =>
       done(() => {
@@ -142,7 +151,36 @@ function park(record: DryRecord, tid: number, f: FunctionName, { sleep = 'uninte
         requireTarget(kernel.state, other.object);
         record.observe(`call of ${functionKey(other)} by thread ${tid}`, sights.call(kernel.state, other, tid));
       }),
+    stopAndContinue: () =>
+      done(() => {
+        asleep();
+        record.operate({ kind: 'signal', tid }, `stop and continue thread ${tid}`);
+        if (by === 'kernel' || activity !== 'interruptible') return;
+        record.observe(`call of ${functionKey(f)} by thread ${tid}`, sights.call(kernel.state, f, tid));
+        body = enter(tid);
+      }),
   };
+}
+
+function spin(record: DryRecord, tid: number): Spinner {
+  record.operate({ kind: 'spin', tid }, 'start a task that computes');
+  return {
+    tid,
+    witness: () =>
+      done(() => {
+        requireTask(record.kernel.state, tid, 'in user space');
+        record.witness(`thread ${tid} computes in user space`);
+      }),
+    release: () =>
+      done(() => {
+        requireTask(record.kernel.state, tid, 'in user space');
+        record.operate({ kind: 'release', tid }, `end thread ${tid}`);
+      }),
+  };
+}
+
+function requireTask(state: State, tid: number, where: string): void {
+  if (!state.tasks.some((t) => t.tid === tid)) throw new SituationError(`thread ${tid} is no longer ${where}`);
 }
 
 // ---- looks -------------------------------------------------------------------------------------------------------

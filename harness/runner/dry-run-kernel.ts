@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.js';
 import { type Observation, learn } from '../model/observations/index.js';
 import { type Operation, type Outcome, step } from '../model/operations/index.js';
-import { closure } from '../model/progress.js';
+import { passed, settled } from '../model/progress.js';
 import type { SeenOutcome } from '../model/reference.js';
 import { type Facts, type State, pristine } from '../model/state.js';
 import { lineFor } from './dry-run-log.js';
@@ -26,14 +26,14 @@ export class DryKernel {
 
   /** The state it is in now: all that nothing holds has switched, and what leaves has left. */
   get state(): State {
-    const rested = closure(this.#state, this.facts).at(-1) ?? this.#state;
+    const rested = settled(this.#state, this.facts);
     return learn(rested, { kind: 'threads', threads: threads(rested, this.facts), settled: true });
   }
 
   /** The ways an operation may end: from the state it is in, then from those it has passed on the way there. */
   outcomes(op: Operation): readonly Outcome[] {
-    const passed = closure(this.#state, this.facts).slice(0, -1).reverse();
-    return [this.state, ...passed].flatMap((state) => step(state, op, this.facts));
+    const before = passed(this.#state, this.facts).slice(0, -1).reverse();
+    return [this.state, ...before].flatMap((state) => step(state, op, this.facts));
   }
 
   /**

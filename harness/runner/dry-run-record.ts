@@ -2,7 +2,7 @@
 import { type Observation, predict } from '../model/observations/index.js';
 import type { Operation, Outcome } from '../model/operations/index.js';
 import { type Judgement, ModelViolation, type ReferenceModel } from '../model/reference.js';
-import { describeState } from '../model/state.js';
+import { describeState } from '../model/describe-state.js';
 import type { Answer, DryKernel } from './dry-run-kernel.js';
 
 /** What the rules allow of one thing seen, over all states that the kernel may be in. */

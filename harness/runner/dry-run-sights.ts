@@ -4,7 +4,8 @@ import { type Observation, type SeenEntry, type SeenThread, predict } from '../m
 import { directoryOf } from '../model/operations/register.js';
 import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
-import { type Facts, type State, findPatch, holders, kernelThreadsHold, reachableBodies, references } from '../model/state.js';
+import { type Facts, type State, findPatch, references } from '../model/state.js';
+import { holders, kernelThreadsHold, reachableBodies } from '../model/tasks.js';
 
 /*
  * What a kernel that is in a certain state, and at rest as far as it can be, shows to those who look.
@@ -23,7 +24,7 @@ const others: readonly Omit<SeenThread, 'patchState'>[] = [
 
 /** patch_state of all threads: whatever nothing holds has switched. */
 export function threads(state: State, facts: Facts): readonly SeenThread[] {
-  const all = [...others, ...state.tasks.map(({ tid }) => ({ tid, comm: 'klp-sleeper', kernel: false }))];
+  const all = [...others, ...state.tasks.map(({ tid, kind }) => ({ tid, comm: 'klp-sleeper', kernel: kind === 'kernel' }))];
   const { transition } = state;
   if (!transition) return all.map((t) => ({ ...t, patchState: -1 }));
   const held = new Set(holders(state).map((h) => h.task.tid));

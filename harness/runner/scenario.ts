@@ -29,13 +29,27 @@ export interface Scenario {
   run(context: ScenarioContext): Promise<void>;
 }
 
-/** A task that the scenario has put to sleep inside a function. */
+/** A task that computes in user space and never calls the kernel. */
+export interface Spinner {
+  readonly tid: number;
+  /** Records that it runs, and has used CPU time in user space since it was last looked at. */
+  witness(): Promise<void>;
+  /** Ends it. */
+  release(): Promise<void>;
+}
+
+/** A task that the scenario has put into a function. */
 export interface Sleeper {
   readonly tid: number;
   /** Lets it go and waits for its end. */
   release(): Promise<void>;
-  /** Records once more that it sleeps where it did, with its stack and the state of the transition. */
+  /** Records once more that it is where it was, with its stack and the state of the transition. */
   witness(): Promise<void>;
+  /**
+   * Sends it SIGSTOP and SIGCONT. One that sleeps interruptibly leaves the kernel and enters the function again, as its
+   * system call is restarted: which body it reaches then is judged.
+   */
+  stopAndContinue(): Promise<void>;
   /**
    * Which body a call reaches that the task itself makes, from where it sleeps; it goes back to sleep.
    * @param f alpha, beta or quiet of a target module that is loaded
@@ -44,9 +58,11 @@ export interface Sleeper {
 }
 
 export interface ParkOptions {
-  /** How it sleeps; uninterruptible when left out. */
-  readonly sleep?: 'uninterruptible' | 'interruptible';
-  /** Frames between the function and the sleep; none when left out. */
+  /** A user task in a system call, or a kernel thread; a user task when left out. */
+  readonly by?: 'user' | 'kernel';
+  /** How it sleeps, or that it runs, giving up its CPU when another task wants it; uninterruptible when left out. */
+  readonly activity?: 'uninterruptible' | 'interruptible' | 'running';
+  /** Frames between the function and where it is; none when left out. */
   readonly depth?: number;
 }
 
@@ -134,8 +150,10 @@ export interface ScenarioContext {
   readonly force: (patch: LivepatchDescription, text?: string) => Promise<void>;
   /** The livepatch API itself. */
   readonly api: DrivenApi;
-  /** A task enters a target module's function and sleeps inside; its stack is the witness. */
+  /** A task enters a target module's function and stays inside; its stack is the witness. */
   readonly park: (f: FunctionName, options?: ParkOptions) => Promise<Sleeper>;
+  /** A task computes in user space. */
+  readonly spin: () => Promise<Spinner>;
   /** Sets a kprobe in alpha or beta of a target module, one a module. */
   readonly probe: (f: FunctionName, options: ProbeOptions) => Promise<void>;
   /** Takes away the probe of a target module. */

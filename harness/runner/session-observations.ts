@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
 import { calls, must } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, vmlinux } from '../model/description.js';
-import { closure } from '../model/progress.js';
+import { passed } from '../model/progress.js';
 import { SituationError } from '../model/reference.js';
 import { callbackMark } from '../modules/source.js';
 import type { SeenThread } from '../model/observations/index.js';
-import { holders, isHeld, kernelThreadsHold, references as expectedReferences } from '../model/state.js';
+import { references as expectedReferences } from '../model/state.js';
+import { holders, isHeld, kernelThreadsHold, stragglers } from '../model/tasks.js';
 import { type FunctionCalls, callFile } from './function-calls.js';
 import { probeHit, traced } from './probes.js';
 import type { Observe } from './scenario.js';
@@ -71,7 +72,8 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
     const held = new Set(running ? holders(running).map((h) => h.task.tid) : []);
     const target = running?.transition?.target;
     const kernelWaits = target === 1 && kernelThreadsHold(record.model.facts);
-    const waits = (t: SeenThread): boolean => held.has(t.tid) || (kernelWaits && t.kernel);
+    const chance = new Set(running ? stragglers(running).map((task) => task.tid) : []);
+    const waits = (t: SeenThread): boolean => held.has(t.tid) || chance.has(t.tid) || (kernelWaits && t.kernel);
     const waiting = seen.some((t) => target !== undefined && !waits(t) && t.patchState === 1 - target);
     if (settled && waiting && Date.now() < deadline) {
       await sleep(50);
@@ -135,7 +137,7 @@ async function references(record: SessionRecord, module: ModuleDescription): Pro
   const file = `/sys/module/${module.name}/refcnt`;
   record.doing = `reading ${file}`;
   const { states, facts } = record.model;
-  const counts = new Set(states.filter((s) => closure(s, facts).length === 1).map((s) => expectedReferences(s, module.name)));
+  const counts = new Set(states.filter((s) => passed(s, facts).length === 1).map((s) => expectedReferences(s, module.name)));
   // Where it may come to rest at several, the lowest is waited for, but not as long.
   const deadline = Date.now() + (counts.size > 1 ? ambiguous : patience * record.slowdown);
   for (;;) {
@@ -164,7 +166,8 @@ async function taint(record: SessionRecord, { name }: ModuleDescription): Promis
 async function transitionEnd(record: SessionRecord, patch: LivepatchDescription): Promise<void> {
   const file = `${livepatchRoot}/${patch.name}/transition`;
   record.doing = `waiting for the transition of ${patch.name} to end`;
-  const held = record.model.states.some((s) => s.transition?.patch === patch.name && isHeld(s, record.model.facts));
+  const inTransition = record.model.states.filter((s) => s.transition?.patch === patch.name);
+  const held = inTransition.some((s) => isHeld(s, record.model.facts) || stragglers(s).length > 0);
   const outcome = await record.guest.awaitContent(file, '0\n', held ? kernelTime.held : transitionTime(record));
   // Kernels that cannot enable again take the file away at the end of a disable.
   const ended = outcome.ok ? outcome.value.came : outcome.name === 'ENOENT' || outcome.name === 'ENODEV';

@@ -11,6 +11,7 @@ import { observations } from './session-observations.js';
 import { force, load, unload, write } from './session-operations.js';
 import { type Emit, SessionRecord } from './session-record.js';
 import { park } from './sleepers.js';
+import { spin } from './spinners.js';
 
 /**
  * One scenario's hold on a pristine guest: what the scenario has in its hands, all of which goes through the session's
@@ -39,6 +40,7 @@ export class Session {
       force: (patch, text) => force(record, patch, text),
       api: drivenApi(record),
       park: (f, options) => park(record, functions, f, options),
+      spin: () => spin(record),
       probe: (f, options) => probe(record, f, options),
       unprobe: (module) => unprobe(record, module),
       ftraceEnabled: (on) => ftraceEnabled(record, on),

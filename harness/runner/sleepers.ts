@@ -1,71 +1,139 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Task, calls, must } from '../guest/guest.js';
+import { type Span, type Task, calls, must } from '../guest/guest.js';
 import { schedulerState } from '../guest/tasks.js';
 import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
-import { type Body, isHeld, original, reachableBodies } from '../model/state.js';
+import { type Body, original } from '../model/state.js';
+import { isHeld, reachableBodies } from '../model/tasks.js';
 import { type FunctionCalls, knobOf } from './function-calls.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
-import type { SessionRecord } from './session-record.js';
+import type { Ending, SessionRecord } from './session-record.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
-const patience = { park: 10_000, release: 10_000 };
+const patience = { park: 10_000, release: 10_000, signal: 10_000 };
 
 /** Functions that modules export, so that a sleeper finds them by name. */
 const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
 
-/** Starts a task that enters a function and sleeps there, and proves that it does. */
+/** As /proc/<tid>/stat shows it. */
+const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R' } as const;
+
+/** A task in a function of a target module, as far as it does not change. */
+interface Place {
+  readonly record: SessionRecord;
+  readonly functions: FunctionCalls;
+  readonly tid: number;
+  readonly f: FunctionName;
+  readonly by: NonNullable<ParkOptions['by']>;
+  readonly activity: NonNullable<ParkOptions['activity']>;
+}
+
+/** Starts a task that enters a function and stays there, and proves that it does. */
 export async function park(
   record: SessionRecord,
   functions: FunctionCalls,
   f: FunctionName,
-  { sleep: how = 'uninterruptible', depth = 0 }: ParkOptions = {},
+  { by = 'user', activity = 'uninterruptible', depth = 0 }: ParkOptions = {},
 ): Promise<Sleeper> {
   const directory = `/proc/${f.object}`;
-  const what = `park a task (${how}, ${depth} frames deep) in ${f.name}`;
+  const what = `park a ${by === 'user' ? 'task' : 'kernel thread'} (${activity}, ${depth} frames deep) in ${f.name}`;
   record.doing = what;
-  const file = `${directory}/${knobOf(f, 'park a task in')}`;
-  const spawned = await record.guest.spawn({ kind: 'op', name: 'klp-sleeper', call: calls.io(file, { write: `${how} ${depth}`, read: 80 }) });
-  const task = must(spawned, what);
-  const tid = task.pid;
-  const body = await awaitAsleep(record, tid, f, how === 'interruptible' ? 'S' : 'D');
-  await record.operate({ kind: 'park', tid, function: f, body }, what, () => Promise.resolve(spawned));
-  await witness(record, tid, f, body);
+  const call = calls.io(`${directory}/${knobOf(f, 'park a task in')}`, { write: `${activity} ${depth} ${by}`, read: 80 });
+  const { tid, task, started } = await start(record, call, what, by);
+  const place: Place = { record, functions, tid, f, by, activity };
+  let body = await awaitThere(place, 0);
+  const settle = (): Promise<void> =>
+    record.operate({ kind: 'park', tid, by, activity, function: f, body }, what, () => Promise.resolve(started));
+  await settle();
+  await witness(place, body);
   return {
     tid,
-    release: () => release(record, task, `${directory}/release`),
-    witness: () => witness(record, tid, f, body),
-    call: (other) => ask(record, functions, tid, `${directory}/ask`, other),
+    release: () => release(place, task),
+    witness: () => witness(place, body),
+    call: (other) => ask(place, other),
+    stopAndContinue: async () => {
+      const again = await stopAndContinue(place);
+      if (again === undefined) return;
+      body = again;
+      await settle();
+      await witness(place, body);
+    },
   };
 }
 
-/** Waits until a task sleeps inside a body of the function. @returns which body, as its stack shows */
-async function awaitAsleep({ guest, model, slowdown }: SessionRecord, tid: number, f: FunctionName, state: string): Promise<Body> {
+/** The task that makes the call, or the kernel thread that the module makes of it. */
+async function start(
+  { guest }: SessionRecord,
+  call: ReturnType<typeof calls.io>,
+  what: string,
+  by: Place['by'],
+): Promise<{ readonly tid: number; readonly task?: Task; readonly started: Ending }> {
+  if (by === 'user') {
+    const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call });
+    const task = must(started, what);
+    return { tid: task.pid, task, started };
+  }
+  const started = await guest.batch([call]);
+  const [made] = must(started, what);
+  return { tid: Number(must(made, what).data.toString()), started };
+}
+
+/** What the target says of a task in it. */
+interface Entry {
+  /** How many had come when it did: another when it has left and come again. */
+  readonly number: number;
+  /** Of the loop of one that runs. */
+  readonly turns: number;
+  readonly span: Span;
+}
+
+async function entryOf({ record, tid, f }: Place): Promise<Entry | undefined> {
+  const file = `/proc/${f.object}/sleepers`;
+  const outcome = await record.guest.readText(file);
+  const lines = must(outcome, file).split('\n').map((line) => line.split(' ').map(Number));
+  const [, number, turns] = lines.find(([of]) => of === tid) ?? [];
+  return number === undefined || turns === undefined ? undefined : { number, turns, span: outcome.span };
+}
+
+/**
+ * Waits until a task is in a body of the function, and has come there later than `after`.
+ * @returns which body, as its stack shows; of one that runs it must be clear from the model
+ */
+async function awaitThere(place: Place, after: number): Promise<Body> {
+  const { record, tid, f, activity } = place;
+  const { guest, model, slowdown } = record;
   const deadline = Date.now() + patience.park * slowdown;
-  const bodies = [...new Set(model.states.flatMap((s) => reachableBodies(s, f)))];
+  const bodies = [...new Set(model.states.flatMap((s) => reachableBodies(s, f, tid)))];
   for (;;) {
     const now = await schedulerState(guest, tid);
     const [stack] = await guest.stacks([tid]);
     const frames = stack?.ok === true ? stack.value : '';
-    const body = bodies.find((b) => frames.includes(frameOf(f, b)));
-    if (now === state && body !== undefined) return body;
+    const entry = await entryOf(place);
+    if (now === stateOf[activity] && entry !== undefined && entry.number > after) {
+      if (activity === 'running' && entry.turns > 0) return onlyOne(bodies, place);
+      const body = bodies.find((b) => frames.includes(frameOf(f, b)));
+      if (activity !== 'running' && body !== undefined) return body;
+    }
     if (now === 'Z' || Date.now() > deadline) {
+      const does = activity === 'running' ? 'run' : 'sleep';
       throw new SituationError(
-        `thread ${tid} does not sleep in ${f.name} (${bodies.join(' or ')}): state ${now}, stack: ${frames.trim() || 'none'}`,
+        `thread ${tid} does not ${does} in ${f.name} (${bodies.join(' or ')}): state ${now}, stack: ${frames.trim() || 'none'}`,
       );
     }
     await sleep(20);
   }
 }
 
-async function witness(record: SessionRecord, tid: number, f: FunctionName, body: Body): Promise<void> {
-  const { guest, model } = record;
-  const [stack] = await guest.stacks([tid]);
-  if (stack?.ok !== true || !stack.value.includes(frameOf(f, body))) {
-    throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
-  }
-  const proof = stack.value.trim().split('\n');
+function onlyOne([body, other]: readonly Body[], { tid, f }: Place): Body {
+  if (body !== undefined && other === undefined) return body;
+  throw new SituationError(`thread ${tid} runs in ${f.name}, but the stack of a running thread does not show in which body`);
+}
+
+async function witness(place: Place, body: Body): Promise<void> {
+  const { record, tid, f, activity } = place;
+  const { model, guest } = record;
+  const { proof, span } = activity === 'running' ? await runs(place) : await sleeps(place, body);
   // Where every state the kernel may be in has the transition held, the file has to say so in the same span.
   const { states } = model;
   const transition = states.every((s) => isHeld(s, model.facts)) ? states[0]?.transition : undefined;
@@ -73,28 +141,76 @@ async function witness(record: SessionRecord, tid: number, f: FunctionName, body
     const value = await guest.readText(`/sys/kernel/livepatch/${transition.patch}/transition`);
     const text = value.ok ? value.value.trim() : value.name;
     proof.push(`${transition.patch}/transition: ${text}`);
-    if (text !== '1') throw new SituationError(`transition reads ${text} while thread ${tid} sleeps in ${f.name}`);
+    if (text !== '1') throw new SituationError(`transition reads ${text} while thread ${tid} is in ${f.name}`);
   }
-  record.witness(`thread ${tid} sleeps in ${body} of ${f.name}`, proof, stack.span);
+  record.witness(`thread ${tid} ${activity === 'running' ? 'runs' : 'sleeps'} in ${body} of ${f.name}`, proof, span);
 }
 
-async function release(record: SessionRecord, task: Task, file: string): Promise<void> {
-  const what = `release thread ${task.pid}`;
-  await record.operate({ kind: 'release', tid: task.pid }, what, () => record.guest.write(file, String(task.pid)));
+async function sleeps({ record, tid, f }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+  const [stack] = await record.guest.stacks([tid]);
+  if (stack?.ok !== true || !stack.value.includes(frameOf(f, body))) {
+    throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
+  }
+  return { proof: stack.value.trim().split('\n'), span: stack.span };
+}
+
+/** Its loop goes on. */
+async function runs(place: Place): Promise<{ proof: string[]; span: Span }> {
+  const { record, tid, f } = place;
+  const deadline = Date.now() + patience.park * record.slowdown;
+  const first = await entryOf(place);
+  for (;;) {
+    const entry = await entryOf(place);
+    if (first && entry?.number === first.number && entry.turns > first.turns) {
+      const proof = `its loop in ${f.object} has gone from turn ${first.turns} to turn ${entry.turns}`;
+      return { proof: [proof], span: { begin: first.span.begin, end: entry.span.end } };
+    }
+    if (!entry || Date.now() > deadline) throw new SituationError(`thread ${tid} does not run in ${f.name}`);
+    await sleep(20);
+  }
+}
+
+/** Sends SIGSTOP, then SIGCONT. @returns the body that it sleeps in when it has come back; undefined when neither moves it */
+async function stopAndContinue(place: Place): Promise<Body | undefined> {
+  const { record, tid, f, by, activity } = place;
+  const { guest, slowdown } = record;
+  const what = `stop and continue thread ${tid}`;
+  const moves = by === 'user' && activity === 'interruptible';
+  const before = await entryOf(place);
+  await record.operate({ kind: 'signal', tid }, what, async () => {
+    must(await guest.kill(tid, 'SIGSTOP'), what);
+    const deadline = Date.now() + patience.signal * slowdown;
+    while (moves && (await schedulerState(guest, tid)) !== 'T') {
+      if (Date.now() > deadline) throw new SituationError(`thread ${tid} was sent SIGSTOP but does not stop`);
+      await sleep(20);
+    }
+    return guest.kill(tid, 'SIGCONT');
+  });
+  if (!moves) return undefined;
+  const body = await awaitThere(place, before?.number ?? 0);
+  record.observe(`call of ${functionKey(f)} by thread ${tid}`, body, undefined, { kind: 'call', function: f, caller: tid, body });
+  return body;
+}
+
+/** @param task of a user task, which is waited for; a kernel thread is gone when the write returns */
+async function release({ record, tid, f }: Place, task: Task | undefined): Promise<void> {
+  const what = `release thread ${tid}`;
+  await record.operate({ kind: 'release', tid }, what, () => record.guest.write(`/proc/${f.object}/release`, String(tid)));
+  if (!task) return;
   const ended = must(await record.guest.wait(task, patience.release * record.slowdown), what);
-  if (ended.state === 'running') throw new SituationError(`thread ${task.pid} was released but does not end`);
+  if (ended.state === 'running') throw new SituationError(`thread ${tid} was released but does not end`);
 }
 
-/** Has a sleeper call a function from where it sleeps; it is asleep again when the call has been judged. */
-async function ask(record: SessionRecord, functions: FunctionCalls, tid: number, file: string, f: FunctionName): Promise<void> {
+/** Has a task call a function from where it is; it is there again when the call has been judged. */
+async function ask({ record, functions, tid, f: at }: Place, f: FunctionName): Promise<void> {
   const what = `call of ${functionKey(f)} by thread ${tid}`;
   record.doing = what;
   if (!exported.includes(targetKeyOf(f))) {
     throw new SituationError(`thread ${tid} cannot call ${functionKey(f)}: only alpha, beta and quiet of a target module are exported`);
   }
-  const [outcome] = must(await record.guest.batch([calls.io(file, { write: `${tid} ${f.name}`, read: 80 })]), what);
+  const [outcome] = must(await record.guest.batch([calls.io(`/proc/${at.object}/ask`, { write: `${tid} ${f.name}`, read: 80 })]), what);
   if (!outcome.ok) {
-    const why = { ENOENT: `${f.object} is not loaded`, ESRCH: 'it sleeps no longer' }[outcome.name];
+    const why = { ENOENT: `${f.object} is not loaded`, ESRCH: 'it is there no longer' }[outcome.name];
     throw new SituationError(`${what}: ${outcome.name}${why === undefined ? '' : `: ${why}`}`);
   }
   const body = functions.bodyOf(f, outcome.value.data.toString());

@@ -35,7 +35,7 @@ export async function watchTransition(bench: Bench, kernel: AcquiredKernel): Pro
   });
   await guest.push('/tmp/m', files);
   must(await guest.insmod('/tmp/m/klp_target.ko'), 'loading the target');
-  const call = calls.io('/proc/klp_target/beta', { write: 'interruptible 0', read: 80 });
+  const call = calls.io('/proc/klp_target/beta', { write: 'interruptible 0 user', read: 80 });
   const task = must(await guest.spawn({ kind: 'op', name: 'klp-parked', call }), 'parking a task');
   while (!must((await guest.stacks([task.pid]))[0] ?? failed(), 'stack').includes('klp_target_beta+')) await sleep(20);
 

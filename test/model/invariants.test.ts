@@ -5,19 +5,9 @@ import type { Capability } from '../../harness/model/capabilities.js';
 import { type FunctionName, type LivepatchDescription, gateOf, livepatch, target } from '../../harness/model/description.js';
 import { type Observation, learn, predict } from '../../harness/model/observations/index.js';
 import { type Operation, type Outcome, apiCalls, step } from '../../harness/model/operations/index.js';
-import { closure, pinsItsModule } from '../../harness/model/progress.js';
-import {
-  type Facts,
-  type State,
-  findPatch,
-  holders,
-  isHeld,
-  patchInTransition,
-  pristine,
-  reachableBodies,
-  references,
-  stackOf,
-} from '../../harness/model/state.js';
+import { pinsItsModule, settled } from '../../harness/model/progress.js';
+import { type Facts, type State, findPatch, patchInTransition, pristine, references, stackOf } from '../../harness/model/state.js';
+import { holders, isHeld, reachableBodies } from '../../harness/model/tasks.js';
 
 /*
  * What holds in every state that random operations lead to, whatever the generation.
@@ -93,9 +83,17 @@ function operations(known: readonly LivepatchDescription[]): fc.Arbitrary<Operat
     {
       weight: 2,
       arbitrary: fc
-        .tuple(tid, f, fc.constantFrom('original', ...known.map((p) => p.name)))
-        .map(([task, fn, body]): Operation => ({ kind: 'park', tid: task, function: fn, body })),
+        .tuple(
+          tid,
+          fc.constantFrom('user', 'kernel'),
+          fc.constantFrom('uninterruptible', 'interruptible', 'running'),
+          f,
+          fc.constantFrom('original', ...known.map((p) => p.name)),
+        )
+        .map(([task, by, activity, fn, body]): Operation => ({ kind: 'park', tid: task, by, activity, function: fn, body })),
     },
+    tid.map((task): Operation => ({ kind: 'spin', tid: task })),
+    tid.map((task): Operation => ({ kind: 'signal', tid: task })),
     tid.map((task): Operation => ({ kind: 'release', tid: task })),
   );
 }
@@ -112,7 +110,13 @@ function impossible(state: State, op: Operation): boolean {
   const loaded = (name: string): boolean => state.modules.some((m) => m.name === name);
   if (op.kind === 'load') return loaded(op.module.name);
   if (op.kind === 'unload') return op.module === 'klp_target' && state.tasks.length > 0;
-  if (op.kind === 'park') return !loaded(op.function.object) || state.tasks.some((task) => task.tid === op.tid);
+  if (op.kind === 'park' || op.kind === 'spin') {
+    const before = state.tasks.find((task) => task.tid === op.tid);
+    if (op.kind === 'spin') return before !== undefined;
+    // Only one that a signal took out comes back, and as it was.
+    const back = before?.frames.length === 0 && before.activity === op.activity && before.kind === op.by;
+    return !loaded(op.function.object) || (before !== undefined && !back);
+  }
   if (op.kind === 'probe') return state.probes.length > 0 || !loaded(op.function.object);
   return (op.kind === 'hold' || op.kind === 'let-go') && !findPatch(state, op.patch);
 }
@@ -127,7 +131,7 @@ function* walk(facts: Facts, steps: readonly { op: Operation; choice: number; se
     const outcome = outcomes[choice % Math.max(1, outcomes.length)];
     // The list would keep what lay in a module that has gone: nothing can be said of what follows.
     if (!outcome || outcome.clause === 'UNR-5') continue;
-    state = settle ? (closure(outcome.next, facts).at(-1) ?? outcome.next) : outcome.next;
+    state = settle ? settled(outcome.next, facts) : outcome.next;
     yield { before, op, outcome, state };
   }
 }
@@ -237,7 +241,9 @@ for (const g of generations) {
           const twice = turn(once);
           if (twice.transition?.target !== transition.target) throw new Error('the target did not come back');
           if (JSON.stringify(twice.patches) !== JSON.stringify(state.patches)) throw new Error('patches differ');
-          const end = (s: State): string => JSON.stringify({ ...closure({ ...s, tasks: [] }, g.facts).at(-1), tasks: [] });
+          // Who has arrived at the target is forgotten by a reversal.
+          const forgotten = (s: State): State => ({ ...s, tasks: [], transition: s.transition && { ...s.transition, arrived: [] } });
+          const end = (s: State): string => JSON.stringify(settled(forgotten(s), g.facts));
           if (end(twice) !== end(state)) throw new Error('it ends elsewhere');
         }
       }),
@@ -285,9 +291,9 @@ for (const g of generations) {
       fc.property(steps, (list) => {
         for (const { state } of walk(g.facts, list)) {
           const freed = { ...state, tasks: [], heldKobjects: [] };
-          const end = closure(freed, g.facts).at(-1);
-          if (end?.transition && !isHeld(end, g.facts)) throw new Error('still in transition');
-          if (end?.patches.some((p) => p.presence === 'leaving')) throw new Error('a directory is left');
+          const end = settled(freed, g.facts);
+          if (end.transition && !isHeld(end, g.facts)) throw new Error('still in transition');
+          if (end.patches.some((p) => p.presence === 'leaving')) throw new Error('a directory is left');
         }
       }),
       { numRuns: 1000 },

@@ -5,18 +5,10 @@ import type { Capability } from '../../harness/model/capabilities.js';
 import { type LivepatchDescription, type ModuleDescription, livepatch, target } from '../../harness/model/description.js';
 import { type Operation, step } from '../../harness/model/operations/index.js';
 import { predict } from '../../harness/model/observations/index.js';
-import { closure } from '../../harness/model/progress.js';
-import {
-  type Facts,
-  type State,
-  describeState,
-  findPatch,
-  holders,
-  pristine,
-  reachableBodies,
-  references,
-  stackOf,
-} from '../../harness/model/state.js';
+import { closure, settled } from '../../harness/model/progress.js';
+import { describeState } from '../../harness/model/describe-state.js';
+import { type Facts, type State, findPatch, pristine, references, stackOf } from '../../harness/model/state.js';
+import { holders, reachableBodies } from '../../harness/model/tasks.js';
 
 /* What livepatch learned after 4.14, on the model alone. */
 
@@ -36,7 +28,14 @@ const today: Facts = {
 const load = (module: ModuleDescription): Operation => ({ kind: 'load', module });
 const write = (patch: LivepatchDescription, text: string): Operation => ({ kind: 'write-enabled', patch: patch.name, text });
 const force = (patch: LivepatchDescription, text = '1'): Operation => ({ kind: 'write-force', patch: patch.name, text });
-const park = (tid: number, f: typeof lib.alpha, body = 'original'): Operation => ({ kind: 'park', tid, function: f, body });
+const park = (tid: number, f: typeof lib.alpha, body = 'original'): Operation => ({
+  kind: 'park',
+  tid,
+  by: 'user',
+  activity: 'uninterruptible',
+  function: f,
+  body,
+});
 
 /** The state after an operation: its only outcome, and no further. */
 function did(state: State, op: Operation): State {
@@ -44,7 +43,7 @@ function did(state: State, op: Operation): State {
   if (outcome?.errno !== 'OK') throw new Error(`${op.kind}: ${outcome?.errno ?? 'nothing'}`);
   return outcome.next;
 }
-const rest = (state: State): State => closure(state, today).at(-1) ?? state;
+const rest = (state: State): State => settled(state, today);
 const after = (...ops: Operation[]): State => ops.reduce((state, op) => rest(did(state, op)), pristine);
 const bodies = (state: State): string[] => [lib.alpha, lib.beta, lib.twin2, other.alpha].map((f) => reachableBodies(state, f).join('|'));
 

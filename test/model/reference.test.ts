@@ -6,13 +6,8 @@ import { parseBoolean } from '../../harness/model/booleans.js';
 import { type LivepatchDescription, gateOf, livepatch, target } from '../../harness/model/description.js';
 import { type Operation, step } from '../../harness/model/operations/index.js';
 import { ReferenceModel, SituationError } from '../../harness/model/reference.js';
-import {
-  type Facts,
-  type State,
-  holders,
-  pristine,
-  references,
-} from '../../harness/model/state.js';
+import { type Facts, type State, pristine, references } from '../../harness/model/state.js';
+import { holders } from '../../harness/model/tasks.js';
 
 const lib = target('klp_target');
 const one = livepatch('klp_one', { klp_target: ['klp_target_alpha'] });
@@ -41,6 +36,14 @@ class ReferenceModelCopy extends ReferenceModel {
 
 const ok = { errno: 'OK', log: [] };
 const load = (module: LivepatchDescription | typeof lib): Operation => ({ kind: 'load', module });
+const park = (tid: number, f: typeof lib.alpha): Operation => ({
+  kind: 'park',
+  tid,
+  by: 'user',
+  activity: 'uninterruptible',
+  function: f,
+  body: 'original',
+});
 const write = (patch: LivepatchDescription, text: string): Operation => ({ kind: 'write-enabled', patch: patch.name, text });
 
 /** A model that has seen these operations succeed, each transition left to end by itself. */
@@ -91,7 +94,7 @@ void t.test('loading a patch', (t) => {
 void t.test('a second patch waits for the first transition only where something holds it', (t) => {
   const model = new ReferenceModel(today);
   model.operate(load(lib), 'insmod', ok);
-  model.operate({ kind: 'park', tid: 7, function: lib.alpha, body: 'original' }, 'park', ok);
+  model.operate(park(7, lib.alpha), 'park', ok);
   model.operate(load(one), 'insmod', ok);
   t.strictSame(errnos(model, load(two)), ['EBUSY'], 'held');
   model.operate({ kind: 'release', tid: 7 }, 'release', ok);
@@ -155,8 +158,8 @@ void t.test('who holds a transition', (t) => {
   const gated = livepatch('klp_gated', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
   const model = new ReferenceModel(today);
   model.operate(load(lib), 'insmod', ok);
-  model.operate({ kind: 'park', tid: 7, function: lib.alpha, body: 'original' }, 'park', ok);
-  model.operate({ kind: 'park', tid: 8, function: lib.beta, body: 'original' }, 'park', ok);
+  model.operate(park(7, lib.alpha), 'park', ok);
+  model.operate(park(8, lib.beta), 'park', ok);
   model.operate(load(gated), 'insmod', ok);
   const held = model.states.flatMap((s) => holders(s).map((h) => h.task.tid));
   t.strictSame([...new Set(held)], [7], 'the task in the patched function, not its neighbour');
@@ -185,7 +188,7 @@ void t.test('a patch on its way out may be gone before or after the next transit
   model.observe({ kind: 'transition-end', patch: 'klp_one', ended: true });
   model.operate(write(one, '0'), 'write', ok);
   model.observe({ kind: 'transition-end', patch: 'klp_one', ended: true });
-  model.operate({ kind: 'park', tid: 7, function: lib.alpha, body: 'original' }, 'park', ok);
+  model.operate(park(7, lib.alpha), 'park', ok);
   model.operate(load(two), 'insmod', ok);
   const counts = model.states.filter((s) => s.transition?.phase === 'running').map((s) => references(s, 'klp_one'));
   t.strictSame([...new Set(counts)].sort(), [0, 1]);

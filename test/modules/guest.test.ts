@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type Guest, type Task, calls, must } from '../../harness/guest/guest.js';
+import { schedulerState } from '../../harness/guest/tasks.js';
 import { gateOf, livepatch, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import { Bench } from '../../harness/runner/bench.js';
@@ -67,7 +68,7 @@ async function tryOn(t: Test, name: string): Promise<void> {
   });
 
   await t.test('a sleeper is asked to call functions, and sleeps on where it did', async (t) => {
-    const parked = await park(guest, 'uninterruptible 3');
+    const parked = await park(guest, 'uninterruptible 3 user');
     const stack = async (): Promise<string> => must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack');
     const before = await stack();
     t.equal(await ask(parked, 'klp_target_quiet'), 'original');
@@ -85,6 +86,41 @@ async function tryOn(t: Test, name: string): Promise<void> {
     t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
     t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('original\n') } } });
     await atRest(patch);
+  });
+
+  await t.test('a kernel thread stays in a function, asleep or running, until it is let go', async (t) => {
+    for (const [activity, state] of [['uninterruptible', 'D'], ['interruptible', 'S'], ['running', 'R']] as const) {
+      const [made] = must(await guest.batch([calls.io('/proc/klp_target/beta', { write: `${activity} 2 kernel`, read: 80 })]), 'batch');
+      const tid = Number(must(made, activity).data.toString());
+      const own = async (): Promise<readonly string[]> =>
+        (await text('/proc/klp_target/sleepers')).split('\n').map((line) => line.split(' ')).find(([of]) => of === String(tid)) ?? [];
+      await until(`${tid} in state ${state}`, async () => (await schedulerState(guest, tid)) === state);
+      if (activity === 'running') {
+        const [, , before] = await own();
+        await until(`another turn of ${tid}`, async () => (await own())[2] !== before);
+      }
+      t.equal(await ask({ pid: tid }, 'klp_target_quiet'), 'original', activity);
+      t.equal((await own()).length, 3);
+      t.equal(await wrote('/proc/klp_target/release', String(tid)), 'OK');
+      t.equal(await schedulerState(guest, tid), 'ENOENT', 'it is gone when the write returns');
+      t.strictSame(await own(), []);
+    }
+    for (const wrong of ['uninterruptible 0', 'asleep 0 user', 'running 0 nobody', 'running 101 user']) {
+      t.equal(await wrote('/proc/klp_target/beta', wrong), 'EINVAL', wrong);
+    }
+  });
+
+  await t.test('a signal has the system call of an interruptible sleeper restarted', async (t) => {
+    const parked = await park(guest, 'interruptible 1 user');
+    const number = async (): Promise<number> => Number((await text('/proc/klp_target/sleepers')).split(' ')[1]);
+    const before = await number();
+    must(await guest.kill(parked.pid, 'SIGSTOP'), 'SIGSTOP');
+    await until('the task stopped', async () => (await schedulerState(guest, parked.pid)) === 'T');
+    t.equal(await text('/proc/klp_target/sleepers'), '', 'it has left');
+    must(await guest.kill(parked.pid, 'SIGCONT'), 'SIGCONT');
+    await until('the task back', async () => (await number()) > before);
+    t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
+    t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } });
   });
 
   await t.test('a probe in a replaced function is set, counted and removed', async (t) => {
@@ -133,8 +169,16 @@ async function tryOn(t: Test, name: string): Promise<void> {
 async function park(guest: Guest, how: string): Promise<Task> {
   const call = calls.io('/proc/klp_target/alpha', { write: how, read: 80 });
   const task = must(await guest.spawn({ kind: 'op', name: 'klp-parked', call }), 'parking a task');
-  while (!must((await guest.stacks([task.pid]))[0] ?? failed(), 'stack').includes('klp_target_alpha+')) await sleep(20);
+  await until(`${task.pid} asleep`, async () => must((await guest.stacks([task.pid]))[0] ?? failed(), 'stack').includes('klp_target_gate+'));
   return task;
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + patience;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not seen: ${what}`);
+    await sleep(20);
+  }
 }
 
 function failed(): never {

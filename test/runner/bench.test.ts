@@ -149,7 +149,7 @@ await t.test('nothing that one scenario does reaches the next', async (t) => {
 
     await guest.push('/tmp/m', files);
     for (const { name } of files.slice(0, 1)) must(await guest.insmod(`/tmp/m/${name}`), name);
-    must(await guest.spawn({ kind: 'op', call: calls.io('/proc/klp_target/alpha', { write: 'uninterruptible 0', read: 80 }) }), 'spawn');
+    must(await guest.spawn({ kind: 'op', call: calls.io('/proc/klp_target/alpha', { write: 'uninterruptible 0 user', read: 80 }) }), 'spawn');
     must(await guest.insmod('/tmp/m/klp_left.ko'), 'klp_left');
     const transition = await guest.readText('/sys/kernel/livepatch/klp_left/transition');
     t.equal(must(transition, 'transition').trim(), '1', 'a transition that a sleeper holds');

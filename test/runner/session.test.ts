@@ -275,13 +275,14 @@ void t.test('a sleeper makes a call itself', async (t) => {
   const files = {
     '/proc/klp_target/alpha': {},
     '/proc/klp_target/ask': { writes: () => answer, reads: () => 'klp_driven\n' },
+    '/proc/klp_target/sleepers': { reads: () => '42 1 0\n' },
     '/proc/42/stat': { reads: () => '42 (klp-sleeper) D 7 42' },
   };
   const other = target('klp_other');
   const { context, model, written } = sessionOn(files, { outcome: undefined, stack: '[<0>] klp_target_alpha+0x10/0x20\n' });
   const sleeper = await context.park(lib.alpha);
   await sleeper.call(other.beta);
-  t.strictSame(written, ['/proc/klp_target/alpha: uninterruptible 0', '/proc/klp_target/ask: 42 klp_other_beta']);
+  t.strictSame(written, ['/proc/klp_target/alpha: uninterruptible 0 user', '/proc/klp_target/ask: 42 klp_other_beta']);
   t.strictSame(model.observations, [{ kind: 'call', function: other.beta, caller: 42, body: 'klp_driven' }]);
   answer = 'ENOENT';
   await t.rejects(sleeper.call(other.beta), { message: 'call of klp_other:klp_other_beta by thread 42: ENOENT: klp_other is not loaded' });

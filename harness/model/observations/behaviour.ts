@@ -2,8 +2,9 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { type FunctionName, functionKey } from '../description.js';
 import { isPinned, pinnedBy } from '../operations/unload.js';
-import { closure } from '../progress.js';
-import { type Facts, type State, entryFor, findPatch, holders, isHeld, reachableBodies, references, stackOf } from '../state.js';
+import { settled } from '../progress.js';
+import { type Facts, type State, entryFor, findPatch, references, stackOf } from '../state.js';
+import { holders, isHeld, reachableBodies, stragglers } from '../tasks.js';
 import { type Prediction, type Rule, equal, prediction } from './types.js';
 
 /** The clause that a call of a function speaks to: what it falls back to, what a loading module gets, or who wins. */
@@ -46,7 +47,7 @@ export const callRule: Rule<'call'> = (state, { function: f, caller, body }) => 
 
 /** References of a module, once what the kernel does by itself has been waited for. */
 export const referencesRule: Rule<'references'> = (state, { module, count }, facts) => {
-  const allowed = references(closure(state, facts).at(-1) ?? state, module);
+  const allowed = references(settled(state, facts), module);
   return [equal(referencesClause(state, module, facts), `references of module ${module}`, count, allowed)];
 };
 
@@ -66,7 +67,8 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
   const inTransition = state.transition?.patch === patch;
   const held = inTransition && isHeld(state, facts);
   const what = `end of the transition of ${patch}`;
-  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : 'ended', held)];
+  const mayLast = inTransition && stragglers(state).length > 0;
+  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : mayLast ? 'held or ended' : 'ended', held || mayLast)];
   const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition)];
   const known = findPatch(state, patch);
   // Of a patch that has left already nobody knows which way it went last.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { Facts, State } from '../state.js';
+import { switched } from '../tasks.js';
 import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
 import { callbacksRule } from './callbacks.js';
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
@@ -48,7 +49,5 @@ export function learn(state: State, seen: Observation): State {
   if (seen.kind === 'callbacks') return { ...state, callbacks: [] };
   if (seen.kind !== 'threads' || state.transition?.phase !== 'running') return state;
   const { target } = state.transition;
-  const arrived = new Set(state.transition.arrived);
-  for (const t of seen.threads) if (t.patchState === target) arrived.add(t.tid);
-  return { ...state, transition: { ...state.transition, arrived: [...arrived].sort((a, b) => a - b) } };
+  return switched(state, ...seen.threads.filter((t) => t.patchState === target).map((t) => t.tid));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import { functionKey } from '../description.js';
-import { type Facts, type State, type Transition, entryFor, holders, kernelThreadsHold, patchInTransition } from '../state.js';
+import { type Facts, type PatchState, type State, type Transition, entryFor, original, patchInTransition } from '../state.js';
+import { type Frame, type Task, holders, kernelThreadsHold, leavesOnSignal, stragglers } from '../tasks.js';
 import { type Prediction, type Rule, type SeenThread, prediction } from './types.js';
 
 // ---- patch_state -----------------------------------------------------------------------------------------------
@@ -66,21 +67,22 @@ function inTransition(
   const { target } = transition;
   if (transition.forced) return [threadsPrediction('FRC-1', what, threads, `${target}: every thread was switched by force`, () => [target])];
   const initial = 1 - target;
-  const patch = patchInTransition(state);
   const held = holders(state);
-  const heldTids = new Set(held.map((h) => h.task.tid));
-  const heldText = held.map((h) => h.task.tid).join(', ');
+  const heldTids = held.map((h) => h.task.tid);
+  const chance = stragglers(state).map((t) => t.tid);
   // Without reliable stacks no kernel thread switches: they all wait.
   const kernelWaits = target === 1 && kernelThreadsHold(facts);
-  const waits = (t: SeenThread): boolean => heldTids.has(t.tid) || (kernelWaits && t.kernel);
-  const free = threads.filter((t) => !waits(t));
+  const free = threads.filter((t) => !heldTids.includes(t.tid) && !(kernelWaits && t.kernel));
   const predictions = [
     threadsPrediction(
       'TRN-1',
       what,
       free,
-      `each thread goes from ${initial} to ${target} once${settled ? `; all but ${heldText || 'none'} have` : ''}`,
-      (t) => (settled || transition.arrived.includes(t.tid) ? [target] : [initial, target]),
+      `each thread goes from ${initial} to ${target} once${settled ? `; all but ${heldTids.join(', ') || 'none'} have` : ''}`,
+      (t) => {
+        const hasSwitched = transition.arrived.includes(t.tid) || (settled && !chance.includes(t.tid));
+        return hasSwitched ? [target] : [initial, target];
+      },
     ),
   ];
   if (kernelWaits) {
@@ -89,26 +91,38 @@ function inTransition(
     predictions.push(threadsPrediction('REG-5', 'patch_state of kernel threads', kernelThreads, text, () => [initial]));
   }
   for (const { task, frame } of held) {
-    const ordinary = target === 0 ? 'CHK-3' : frame.body === 'original' ? 'CHK-1' : 'CHK-2';
-    const undone = patch !== undefined && !entryFor(patch.description, frame.function);
-    const clause: ClauseId = undone ? 'REP-3' : ordinary;
-    const thread = threads.filter((t) => t.tid === task.tid);
-    const text = `${initial}: thread ${task.tid} sleeps in ${frame.body} of ${functionKey(frame.function)}`;
-    const present = thread.length === 1;
-    const judged = threadsPrediction(clause, `patch_state of thread ${task.tid}`, thread, text, () => [initial]);
-    predictions.push(present ? judged : { ...judged, seen: 'the thread is gone', holds: false });
+    const does = task.activity === 'running' ? 'runs' : 'sleeps';
+    const text = `${initial}: thread ${task.tid} ${does} in ${frame.body} of ${functionKey(frame.function)}`;
+    predictions.push(ofOne(holdingClause(state, frame, target), task, threads, text, initial));
+    if (task.signalled) predictions.push(ofOne('TRN-10', task, threads, `${initial}: no signal moves thread ${task.tid}`, initial));
+  }
+  for (const task of state.tasks.filter((t) => !heldTids.includes(t.tid))) {
+    if (task.signalled && leavesOnSignal(task) && transition.arrived.includes(task.tid)) {
+      predictions.push(ofOne('TRN-10', task, threads, `${target}: thread ${task.tid} has left the kernel for a signal`, target));
+    }
+    if (task.activity === 'user space' && settled) {
+      predictions.push(ofOne('TRN-11', task, threads, `${target}: thread ${task.tid} computes in user space and is interrupted`, target));
+    }
   }
   if (settled && held.length > 0 && !kernelWaits) {
-    const waiting = threads.filter((t) => t.patchState === initial).map((t) => t.tid);
-    predictions.push(
-      prediction(
-        'TRN-5',
-        `who reads ${initial}`,
-        waiting.join(', ') || 'nobody',
-        `exactly ${heldText}`,
-        waiting.length === heldTids.size && waiting.every((tid) => heldTids.has(tid)),
-      ),
-    );
+    const waiting = threads.filter((t) => t.patchState === initial && !chance.includes(t.tid)).map((t) => t.tid);
+    const exactly = waiting.length === heldTids.length && waiting.every((tid) => heldTids.includes(tid));
+    predictions.push(prediction('TRN-5', `who reads ${initial}`, waiting.join(', ') || 'nobody', `exactly ${heldTids.join(', ')}`, exactly));
   }
   return predictions;
+}
+
+/** The clause that has a frame hold its task. */
+function holdingClause(state: State, frame: Frame, target: PatchState): ClauseId {
+  const patch = patchInTransition(state);
+  if (patch && !entryFor(patch.description, frame.function)) return 'REP-3';
+  if (target === 0) return 'CHK-3';
+  return frame.body === original ? 'CHK-1' : 'CHK-2';
+}
+
+/** What one thread reads; it has to be there. */
+function ofOne(clause: ClauseId, { tid }: Task, threads: readonly SeenThread[], text: string, patchState: number): Prediction {
+  const own = threads.filter((t) => t.tid === tid);
+  const judged = threadsPrediction(clause, `patch_state of thread ${tid}`, own, text, () => [patchState]);
+  return own.length === 1 ? judged : { ...judged, seen: 'the thread is gone', holds: false };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { type FunctionName, functionKey } from '../description.js';
-import { type Facts, type State, original, reachableBodies, stackOf } from '../state.js';
+import { type Facts, type State, original, stackOf } from '../state.js';
+import { reachableBodies } from '../tasks.js';
 import { wasRefused } from './behaviour.js';
 import { type Rule, equal } from './types.js';
 

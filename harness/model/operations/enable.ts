@@ -251,7 +251,7 @@ function newerEnabled({ state, patch, facts }: Switching): boolean {
 /** A transition begins; one of an immediate patch is over in the same moment. */
 function start(state: State, { description }: Patch, target: PatchState, facts: Facts, turned = false): State {
   const transition: Transition = { patch: description.name, target, phase: 'running', arrived: [], turned, forced: false };
-  const started = { ...state, transition };
+  const started = { ...state, transition, tasks: state.tasks.map((t) => ({ ...t, signalled: false })) };
   return description.immediate === true ? complete(started, transition, facts) : started;
 }
 

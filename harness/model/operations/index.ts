@@ -4,7 +4,7 @@ import { api } from './api.js';
 import { writeEnabled } from './enabled.js';
 import { writeForce } from './force.js';
 import { load } from './load.js';
-import { hold, park, release } from './tasks.js';
+import { hold, park, release, signal, spin } from './tasks.js';
 import { probe, switchFtrace, trace, unprobe, untrace } from './tracing.js';
 import type { Operation, Outcome } from './types.js';
 import { unload } from './unload.js';
@@ -47,6 +47,10 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
       return untrace(state);
     case 'park':
       return park(state, op);
+    case 'spin':
+      return spin(state, op);
+    case 'signal':
+      return signal(state, op);
     case 'release':
       return release(state, op);
   }

@@ -2,7 +2,8 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { type LivepatchDescription, type TargetDescription, entriesOf, objectsOf } from '../description.js';
 import { objectsInForce } from '../replace.js';
-import { type Facts, type Patch, type State, findPatch, kernelThreadsHold } from '../state.js';
+import { type Facts, type Patch, type State, findPatch } from '../state.js';
+import { kernelThreadsHold } from '../tasks.js';
 import { type ModuleState, called, calledOnGoing } from '../callbacks.js';
 import { enableRules } from './enable.js';
 import { ftraceObstacle, obstacleLines } from './obstacle.js';

@@ -1,20 +1,47 @@
 // SPDX-License-Identifier: MIT
 import { functionKey } from '../description.js';
-import { type State, reachableBodies } from '../state.js';
+import type { State } from '../state.js';
+import { type Task, leavesOnSignal, reachableBodies, switched } from '../tasks.js';
 import { type OperationOf, type Outcome, staged } from './types.js';
 
-/** A task enters a function and sleeps there: it can only be in a body that a call reaches. */
+/** A task enters a function and stays there: it can only be in a body that a call of its reaches. */
 export function park(state: State, op: OperationOf<'park'>): readonly Outcome[] {
-  if (!reachableBodies(state, op.function).includes(op.body)) return [];
-  const task = { tid: op.tid, frames: [{ function: op.function, body: op.body }] };
-  const because = `task ${op.tid} sleeps in ${op.body} of ${functionKey(op.function)}`;
-  return [staged(because, { ...state, tasks: [...state.tasks, task] })];
+  const before = state.tasks.find((t) => t.tid === op.tid);
+  if (before !== undefined && before.frames.length > 0) return [];
+  if (!reachableBodies(state, op.function, before?.tid).includes(op.body)) return [];
+  const { tid, by: kind, activity } = op;
+  const frames = [{ function: op.function, body: op.body }];
+  const task: Task = { tid, kind, activity, frames, signalled: before?.signalled ?? false };
+  const does = activity === 'running' ? 'runs' : 'sleeps';
+  return [staged(`task ${tid} ${does} in ${op.body} of ${functionKey(op.function)}`, withTask(state, task))];
+}
+
+/** A task computes in user space, where every interrupt makes it pass the exit to user mode. */
+export function spin(state: State, { tid }: OperationOf<'spin'>): readonly Outcome[] {
+  const task: Task = { tid, kind: 'user', activity: 'user space', frames: [], signalled: false };
+  return [staged(`task ${tid} computes in user space`, withTask(state, task))];
+}
+
+/**
+ * A task is stopped and continued. One that sleeps interruptibly leaves the kernel for it, which switches it, and enters
+ * the function anew, as its system call is restarted; no other is moved (livepatch.txt 122-124).
+ */
+export function signal(state: State, { tid }: OperationOf<'signal'>): readonly Outcome[] {
+  const task = state.tasks.find((t) => t.tid === tid);
+  if (!task) return [];
+  if (!leavesOnSignal(task)) return [staged(`task ${tid} takes no signal where it is`, withTask(state, { ...task, signalled: true }))];
+  const out = withTask(state, { ...task, frames: [], signalled: true });
+  return [staged(`task ${tid} leaves the kernel`, switched(out, tid))];
 }
 
 /** A parked task leaves. */
 export function release(state: State, op: OperationOf<'release'>): readonly Outcome[] {
-  const tasks = state.tasks.filter((t) => t.tid !== op.tid);
-  return [staged(`task ${op.tid} leaves the function`, { ...state, tasks })];
+  return [staged(`task ${op.tid} leaves`, { ...state, tasks: state.tasks.filter((t) => t.tid !== op.tid) })];
+}
+
+function withTask(state: State, task: Task): State {
+  const others = state.tasks.filter((t) => t.tid !== task.tid);
+  return { ...state, tasks: [...others, task] };
 }
 
 /** Somebody holds a patch's kobject, so that an unregister has to wait, or lets go of it. */

@@ -2,6 +2,7 @@
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName, ModuleDescription } from '../description.js';
 import type { Body, Facts, ProbePlace, State, Tracer } from '../state.js';
+import type { Task } from '../tasks.js';
 
 /** What a scenario does to the kernel. */
 export type Operation =
@@ -21,7 +22,19 @@ export type Operation =
   /** One of ftrace's tracers is set to a function, or to nothing. */
   | { readonly kind: 'trace'; readonly tracer: Tracer; readonly function: FunctionName }
   | { readonly kind: 'untrace' }
-  | { readonly kind: 'park'; readonly tid: number; readonly function: FunctionName; readonly body: Body }
+  /** A task enters a function and stays in there; one that a signal took out of it comes back. */
+  | {
+      readonly kind: 'park';
+      readonly tid: number;
+      readonly by: Task['kind'];
+      readonly activity: Exclude<Task['activity'], 'user space'>;
+      readonly function: FunctionName;
+      readonly body: Body;
+    }
+  /** A task computes in user space. */
+  | { readonly kind: 'spin'; readonly tid: number }
+  /** A task is sent SIGSTOP and SIGCONT. */
+  | { readonly kind: 'signal'; readonly tid: number }
   | { readonly kind: 'release'; readonly tid: number };
 
 export type OperationOf<K extends Operation['kind']> = Extract<Operation, { readonly kind: K }>;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tasks that sleep in a function of the target until they are let go. While
- * one sleeps it can be asked to call another function: so it is seen which body
- * a task reaches that is held in its old state.
+ * Tasks that stay in a function of the target until they are let go: they sleep
+ * there, or run. Meanwhile one can be asked to call another function: so it is
+ * seen which body a task reaches that is held in its old state.
  */
 #include <linux/completion.h>
 #include <linux/list.h>
@@ -22,12 +22,20 @@ struct question {
 struct sleeper {
 	struct list_head list;
 	struct task_struct *task;
-	bool interruptible;
+	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING } activity;
 	bool released;
+	/* By a signal. */
+	bool interrupted;
 	bool answering;
 	struct question *question;
 	unsigned int depth;
+	/* How many had come when it did. */
+	unsigned int number;
+	/* Of its loop, if it runs. */
+	unsigned long turns;
 };
+
+static unsigned int sleepers_number;
 
 static LIST_HEAD(sleepers);
 static DEFINE_SPINLOCK(sleepers_lock);
@@ -63,18 +71,37 @@ static void answer(struct sleeper *s, struct question *q)
 	s->answering = false;
 }
 
+/* On its CPU, which it gives up to any other task that wants it. */
+static void run_here(struct sleeper *s)
+{
+	struct question *q;
+
+	while (!READ_ONCE(s->released)) {
+		q = xchg(&s->question, NULL);
+		if (q) {
+			answer(s, q);
+			complete(&q->done);
+		}
+		WRITE_ONCE(s->turns, s->turns + 1);
+		cpu_relax();
+		cond_resched();
+	}
+}
+
 static void sleep_here(struct sleeper *s)
 {
 	struct question *answered = NULL;
 	DEFINE_WAIT(wait);
 
 	for (;;) {
-		prepare_to_wait(&sleepers_wait, &wait, s->interruptible ? TASK_INTERRUPTIBLE : TASK_UNINTERRUPTIBLE);
+		prepare_to_wait(&sleepers_wait, &wait,
+				s->activity == INTERRUPTIBLE ? TASK_INTERRUPTIBLE : TASK_UNINTERRUPTIBLE);
 		/* Who asked goes on only now, when this task is asleep again. */
 		if (answered)
 			complete(&answered->done);
 		answered = NULL;
-		if (READ_ONCE(s->released) || (s->interruptible && signal_pending(current)))
+		s->interrupted = s->activity == INTERRUPTIBLE && signal_pending(current);
+		if (READ_ONCE(s->released) || s->interrupted)
 			break;
 		answered = xchg(&s->question, NULL);
 		if (answered)
@@ -92,6 +119,8 @@ static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 
 	if (depth)
 		frames = sleep_below(s, depth - 1);
+	else if (s->activity == RUNNING)
+		run_here(s);
 	else
 		sleep_here(s);
 	barrier();
@@ -101,6 +130,7 @@ static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 static void sleeper_begins(struct sleeper *s)
 {
 	spin_lock(&sleepers_lock);
+	s->number = ++sleepers_number;
 	list_add(&s->list, &sleepers);
 	spin_unlock(&sleepers_lock);
 }
@@ -155,4 +185,17 @@ static int ask_sleeper(pid_t tid, const char *(*call)(void), char **said)
 	if (q.left)
 		return -ESRCH;
 	return q.said ? 0 : -ENOMEM;
+}
+
+/* One line each: thread id, number, turns. */
+static size_t list_sleepers(char *text, size_t room)
+{
+	struct sleeper *s;
+	size_t n = 0;
+
+	spin_lock(&sleepers_lock);
+	list_for_each_entry(s, &sleepers, list)
+		n += scnprintf(text + n, room - n, "%d %u %lu\n", task_pid_nr(s->task), s->number, READ_ONCE(s->turns));
+	spin_unlock(&sleepers_lock);
+	return n;
 }

@@ -7,11 +7,18 @@
  *
  * /proc/<TARGET>/alpha, beta, quiet, twin1, twin2, common
  *                 read: calls the function, gives what it says
- * alpha, beta     write "<state> <depth>": the calling task enters the function
- *                 and sleeps there, <depth> frames below it, until released; a
- *                 later read of the same open file gives what the function
- *                 said. <state> is uninterruptible or interruptible.
- * release         write a thread id: that task is let go
+ * alpha, beta     write "<activity> <depth> <who>": the calling task (user), or
+ *                 a kernel thread (kernel), enters the function and stays
+ *                 there, <depth> frames below it, until released: asleep
+ *                 (uninterruptible or interruptible), or running. A later read
+ *                 of the same open file gives what the function said, or the
+ *                 thread id of the kernel thread. A signal to an interruptible
+ *                 one has the system call restarted.
+ * release         write a thread id: that task is let go, and is gone if it is
+ *                 a kernel thread
+ * sleepers        read: a line for each of these: thread id, how many had come
+ *                 when it did, and how many turns of its loop it has done if it
+ *                 runs
  * ask             write "<tid> <symbol>": that task wakes, calls the function
  *                 of that name and type that some target module exports, and
  *                 sleeps again; then the write returns. A later read of the
@@ -135,6 +142,7 @@ static const struct function functions[] = {
 	{ "common", klp_common },
 };
 
+#include "kernel-sleepers.h"
 #include "probe.h"
 
 static ssize_t give(const char *says, char __user *buf, size_t len, loff_t *pos)
@@ -157,24 +165,43 @@ static ssize_t function_read(struct file *file, char __user *buf, size_t len, lo
 static ssize_t function_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
 	const struct function *f = pde_data(file_inode(file));
+	static const char *const activities[] = {
+		[UNINTERRUPTIBLE] = "uninterruptible",
+		[INTERRUPTIBLE] = "interruptible",
+		[RUNNING] = "running",
+	};
 	struct sleeper s = { .task = current };
-	char words[40], state[20] = "";
-	int ret = words_from_user(words, sizeof(words), buf, len);
+	char words[60], activity[20] = "", who[10] = "";
+	int i, ret = words_from_user(words, sizeof(words), buf, len);
 
 	if (ret)
 		return ret;
 	if (file->private_data || !f->inside)
 		return -EINVAL;
-	if (sscanf(words, "%19s %u", state, &s.depth) != 2 || s.depth > 100)
+	if (sscanf(words, "%19s %u %9s", activity, &s.depth, who) != 3 || s.depth > 100)
 		return -EINVAL;
-	s.interruptible = !strcmp(state, "interruptible");
-	if (!s.interruptible && strcmp(state, "uninterruptible"))
+	for (i = 0; i < ARRAY_SIZE(activities) && strcmp(activity, activities[i]);)
+		i++;
+	if (i == ARRAY_SIZE(activities) || (strcmp(who, "user") && strcmp(who, "kernel")))
 		return -EINVAL;
+	s.activity = i;
 
-	sleeper_begins(&s);
-	/* A copy: what it said may lie in a patch module that goes away. */
-	file->private_data = kstrdup(f->call(), GFP_KERNEL);
-	sleeper_ends(&s);
+	if (!strcmp(who, "kernel")) {
+		ret = start_kernel_sleeper(f->call, &s);
+		if (ret < 0)
+			return ret;
+		file->private_data = kasprintf(GFP_KERNEL, "%d", ret);
+	} else {
+		sleeper_begins(&s);
+		/* A copy: what it said may lie in a patch module that goes away. */
+		file->private_data = kstrdup(f->call(), GFP_KERNEL);
+		sleeper_ends(&s);
+		if (s.interrupted && !s.released) {
+			kfree(file->private_data);
+			file->private_data = NULL;
+			return -ERESTARTSYS;
+		}
+	}
 	return file->private_data ? len : -ENOMEM;
 }
 
@@ -192,7 +219,19 @@ static ssize_t release_write(struct file *file, const char __user *buf, size_t l
 	if (kstrtoint_from_user(buf, len, 10, &tid))
 		return -EINVAL;
 	ret = release_sleeper(tid);
+	end_kernel_sleepers(tid);
 	return ret ? ret : len;
+}
+
+static ssize_t sleepers_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	char *text = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	ssize_t ret = -ENOMEM;
+
+	if (text)
+		ret = simple_read_from_buffer(buf, len, pos, text, list_sleepers(text, PAGE_SIZE));
+	kfree(text);
+	return ret;
 }
 
 static ssize_t ask_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
@@ -260,6 +299,7 @@ static const PROC_OPS function_ops = {
 	PROC_RELEASE = said_release,
 };
 static const PROC_OPS release_ops = { PROC_WRITE = release_write };
+static const PROC_OPS sleepers_ops = { PROC_READ = sleepers_read };
 static const PROC_OPS ask_ops = {
 	PROC_READ = ask_read,
 	PROC_WRITE = ask_write,
@@ -283,6 +323,7 @@ static bool make_files(void)
 		if (!proc_create_data(functions[i].name, 0600, directory, &function_ops, (void *)&functions[i]))
 			return false;
 	return proc_create("release", 0200, directory, &release_ops) &&
+	       proc_create("sleepers", 0400, directory, &sleepers_ops) &&
 	       proc_create("ask", 0600, directory, &ask_ops) &&
 	       proc_create("probe", 0600, directory, &probe_ops);
 }
@@ -290,6 +331,7 @@ static bool make_files(void)
 static void __exit target_exit(void)
 {
 	proc_remove(directory);
+	end_kernel_sleepers(0);
 	change_probe(NULL, NULL, false);
 }
 

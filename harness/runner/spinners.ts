@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+import { setTimeout as sleep } from 'node:timers/promises';
+import { must } from '../guest/guest.js';
+import { userTicks } from '../guest/tasks.js';
+import { SituationError } from '../model/reference.js';
+import type { Spinner } from './scenario.js';
+import type { SessionRecord } from './session-record.js';
+
+/** Milliseconds of work, multiplied by the machine's slowdown. */
+const patience = 10_000;
+
+/** Starts a task that computes in user space, and proves that it does. */
+export async function spin(record: SessionRecord): Promise<Spinner> {
+  const { guest } = record;
+  const what = 'start a task that computes';
+  record.doing = what;
+  const spawned = await guest.spawn({ kind: 'spin', name: 'klp-spinner' });
+  const task = must(spawned, what);
+  const { pid: tid } = task;
+  await record.operate({ kind: 'spin', tid }, what, () => Promise.resolve(spawned));
+  await witness(record, tid);
+  return {
+    tid,
+    witness: () => witness(record, tid),
+    release: async () => {
+      const ending = `end thread ${tid}`;
+      await record.operate({ kind: 'release', tid }, ending, () => guest.kill(tid, 'SIGKILL'));
+      const ended = must(await guest.wait(task, patience * record.slowdown), ending);
+      if (ended.state === 'running') throw new SituationError(`thread ${tid} was killed but does not end`);
+    },
+  };
+}
+
+/** Waits until it has used more CPU time in user space than before. */
+async function witness(record: SessionRecord, tid: number): Promise<void> {
+  const { guest, slowdown } = record;
+  const deadline = Date.now() + patience * slowdown;
+  const before = await userTicks(guest, tid);
+  for (;;) {
+    const now = await userTicks(guest, tid);
+    if (now.ticks > before.ticks) {
+      const proof = [`user time of thread ${tid}: ${before.ticks} ticks, then ${now.ticks}`];
+      record.witness(`thread ${tid} computes in user space`, proof, { begin: before.span.begin, end: now.span.end });
+      return;
+    }
+    if (Date.now() > deadline) throw new SituationError(`thread ${tid} does not compute: ${now.ticks} ticks of user time, and no more`);
+    await sleep(20);
+  }
+}

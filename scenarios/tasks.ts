@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+import { gateOf, livepatch, scenario, target } from '../harness/index.js';
+
+/* Kinds of tasks in a transition: what holds it, and what moves those that do. */
+
+const lib = target('klp_target');
+const patch = livepatch('klp_alpha', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
+
+export const kernelThreadHolds = scenario({
+  id: 'kernel-thread-holds-transition',
+  title: 'A kernel thread asleep in the patched function holds the enable, one in the replacement the disable; no signal moves it',
+  clauses: ['TRN-1', 'TRN-5', 'TRN-10', 'CHK-1', 'CHK-3'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, disable, park, observe }) {
+    await load(lib);
+    const before = await park(lib.alpha, { by: 'kernel' });
+    const elsewhere = await park(lib.beta, { by: 'kernel', activity: 'interruptible' });
+    await load(patch);
+    await observe.settledThreads();
+    await before.stopAndContinue();
+    await observe.settledThreads();
+    await before.witness();
+    await before.call(lib.alpha);
+    await elsewhere.call(lib.alpha);
+    await before.release();
+    await observe.transitionEnd(patch);
+
+    const after = await park(lib.alpha, { by: 'kernel', activity: 'interruptible' });
+    await disable(patch);
+    await observe.settledThreads();
+    await after.stopAndContinue();
+    await observe.settledThreads();
+    await after.witness();
+    await after.release();
+    await elsewhere.release();
+    await observe.transitionEnd(patch);
+    await observe.call(lib.alpha);
+  },
+});
+
+export const signalMoves = scenario({
+  id: 'signal-moves-interruptible-sleeper',
+  title: 'SIGSTOP and SIGCONT take an interruptible sleeper out of the patched function, and back into its new code; others stay',
+  clauses: ['TRN-1', 'TRN-5', 'TRN-10', 'CHK-1', 'CHK-3', 'ENA-12'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, disable, park, observe }) {
+    await load(lib);
+    const interruptible = await park(lib.alpha, { activity: 'interruptible' });
+    const uninterruptible = await park(lib.alpha);
+    await load(patch);
+    await observe.settledThreads();
+    await interruptible.stopAndContinue();
+    await uninterruptible.stopAndContinue();
+    await observe.settledThreads();
+    await observe.transitionEnd(patch);
+    await uninterruptible.release();
+    await observe.transitionEnd(patch);
+
+    await disable(patch);
+    await observe.settledThreads();
+    await interruptible.stopAndContinue();
+    await observe.transitionEnd(patch);
+    await observe.threads();
+    await interruptible.release();
+    await observe.call(lib.alpha);
+  },
+});
+
+export const computingTaskSwitches = scenario({
+  id: 'computing-task-switches',
+  title: 'A task that does nothing but compute is switched by the next interrupt; one that runs in the patched function holds',
+  clauses: ['TRN-1', 'TRN-5', 'TRN-11', 'CHK-1', 'CHK-3'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, disable, park, spin, observe }) {
+    await load(lib);
+    const computing = await spin();
+    const runner = await park(lib.alpha, { activity: 'running' });
+    await load(patch);
+    await observe.settledThreads();
+    await runner.witness();
+    await computing.witness();
+    await runner.call(lib.alpha);
+    await observe.transitionEnd(patch);
+    await runner.release();
+    await observe.transitionEnd(patch);
+
+    const sleeper = await park(lib.alpha, { by: 'kernel' });
+    await disable(patch);
+    await observe.settledThreads();
+    await computing.witness();
+    await sleeper.release();
+    await observe.transitionEnd(patch);
+    await observe.threads();
+    await computing.release();
+  },
+});
