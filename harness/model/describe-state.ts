@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { functionKey } from './description.js';
+import { describeShadow } from './shadow.js';
 import type { State } from './state.js';
 import { holders } from './tasks.js';
 
@@ -20,6 +21,7 @@ export function describeState(state: State): string {
     `patches: ${patches.join('; ') || 'none'}`,
     transition,
     ...(probes.length > 0 ? [`probes: ${probes.join(', ')}`] : []),
+    ...(state.shadow.variables.length > 0 ? [describeShadow(state.shadow)] : []),
     ...(state.ftraceOn ? [] : ['ftrace is switched off']),
   ].join(' | ');
 }

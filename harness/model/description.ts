@@ -82,6 +82,8 @@ export interface LivepatchDescription {
    * Its init calls nothing of livepatch, and neither does its exit: /proc/<name>/api does, a call a write (harness/modules/source.ts).
    */
   readonly driven?: true;
+  /** /proc/<name>/shadow calls the shadow variable API, a call a write, where the generation has it with constructors (harness/modules/c/shadow.h). */
+  readonly shadow?: true;
   /** The value of its `livepatch` modinfo field; `Y` when left out. */
   readonly marked?: string;
 }

@@ -14,6 +14,7 @@ import {
   targetSymbols,
   vmlinux,
 } from './description.js';
+import { type ShadowState, noShadow } from './shadow.js';
 import type { Task } from './tasks.js';
 
 /** Value of /proc/<pid>/patch_state inside a transition; -1 outside of one (livepatch.txt 174-181). */
@@ -112,6 +113,7 @@ export interface State {
   readonly tracing: { readonly tracer: Tracer; readonly function: FunctionName } | null;
   /** Callbacks that have run since they were last looked at, as they say it, with the clause that has them run. */
   readonly callbacks: readonly { readonly clause: ClauseId; readonly text: string }[];
+  readonly shadow: ShadowState;
   /** What /proc/sys/kernel/ftrace_enabled says. */
   readonly ftraceOn: boolean;
   /** A livepatch module has been loaded since the boot. */
@@ -134,6 +136,7 @@ export const pristine: State = {
   probes: [],
   tracing: null,
   callbacks: [],
+  shadow: noShadow,
   ftraceOn: true,
   tainted: false,
 };

@@ -9,6 +9,7 @@ export const documentLength: Readonly<Record<DocumentName, number>> = {
   'cumulative-patches.rst': 102,
   'callbacks.rst': 133,
   'system-state.rst': 167,
+  'shadow-vars.rst': 226,
   'module-elf-format.rst': 305,
   'reliable-stacktrace.rst': 309,
   'sysfs-kernel-livepatch': 95,
@@ -42,6 +43,11 @@ export function callbacksRst(lines: string, statement: string): DocumentReferenc
 /** A passage of Documentation/livepatch/system-state.rst, Linux 7.3; in 6.1 the same lines say the same. */
 export function systemState(lines: string, statement: string): DocumentReference {
   return { document: 'system-state.rst', lines, statement };
+}
+
+/** A passage of Documentation/livepatch/shadow-vars.rst, Linux 7.3; in 5.10, 6.1 and 6.12 the same lines say the same. */
+export function shadowVars(lines: string, statement: string): DocumentReference {
+  return { document: 'shadow-vars.rst', lines, statement };
 }
 
 /** A passage of Documentation/livepatch/module-elf-format.rst, Linux 7.3; 6.1 says the same. */

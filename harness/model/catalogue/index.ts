@@ -15,6 +15,7 @@ import { modules } from './modules.js';
 import { register } from './register.js';
 import { registered } from './registered.js';
 import { replace } from './replace.js';
+import { shadow } from './shadow.js';
 import { stackCheck } from './stack-check.js';
 import { symbols } from './symbols.js';
 import { states } from './states.js';
@@ -64,6 +65,7 @@ export const clauses: readonly Clause[] = [
   ...replace,
   ...force,
   ...callbacks,
+  ...shadow,
   ...states,
 ];
 

@@ -87,6 +87,14 @@ export const sections: readonly Section[] = [
       'and unpatched.',
   },
   {
+    id: 'shadow',
+    title: 'Shadow variables',
+    introduction:
+      'From 4.15 on patches can attach data to objects of the kernel without changing them. A variable is known ' +
+      'by its object, of which only the address counts, and a number, the id. What is said here is asked from 4.18 ' +
+      'on, since when they have constructors and destructors.',
+  },
+  {
     id: 'states',
     title: 'System states',
     introduction: 'From 5.5 on a patch can say which states of the system it changes, each with a version.',

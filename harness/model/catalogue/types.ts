@@ -17,6 +17,7 @@ export type SectionId =
   | 'replace'
   | 'force'
   | 'callbacks'
+  | 'shadow'
   | 'states';
 
 export interface Section {
@@ -37,6 +38,7 @@ export type DocumentName =
   | 'cumulative-patches.rst'
   | 'callbacks.rst'
   | 'system-state.rst'
+  | 'shadow-vars.rst'
   | 'module-elf-format.rst'
   | 'reliable-stacktrace.rst'
   | 'sysfs-kernel-livepatch';

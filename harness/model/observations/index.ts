@@ -3,6 +3,7 @@ import type { Facts, State } from '../state.js';
 import { switched } from '../tasks.js';
 import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
 import { callbacksRule } from './callbacks.js';
+import { shadowCallRule } from './shadow.js';
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
 import { threadsRule } from './threads.js';
 import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
@@ -39,6 +40,8 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return patchesRule(state, seen, facts);
     case 'callbacks':
       return callbacksRule(state, seen, facts);
+    case 'shadow-call':
+      return shadowCallRule(state, seen, facts);
     case 'unregister-waits':
       return unregisterWaitsRule(state, seen, facts);
   }

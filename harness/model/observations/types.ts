@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName } from '../description.js';
+import type { ShadowCall, ShadowReport } from '../shadow.js';
 import type { Body, Facts, State } from '../state.js';
 
 /** One thread's line in a sweep. */
@@ -61,6 +62,8 @@ export type Observation =
   | { readonly kind: 'patches'; readonly names: readonly string[] }
   /** Callbacks that say that they ran since the last look: `<patch> <object> <callback>`, and the state of a module. */
   | { readonly kind: 'callbacks'; readonly ran: readonly string[] }
+  /** What a call of the shadow variable API came to. */
+  | { readonly kind: 'shadow-call'; readonly patch: string; readonly call: ShadowCall; readonly report: ShadowReport }
   /** Whether a call of klp_unregister_patch() in another task is still under way. */
   | { readonly kind: 'unregister-waits'; readonly patch: string; readonly waits: boolean };
 

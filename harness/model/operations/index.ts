@@ -4,6 +4,7 @@ import { api } from './api.js';
 import { writeEnabled } from './enabled.js';
 import { writeForce } from './force.js';
 import { load } from './load.js';
+import { shadow } from './shadow.js';
 import { hold, park, release, signal, spin } from './tasks.js';
 import { probe, switchFtrace, trace, unprobe, untrace } from './tracing.js';
 import type { Operation, Outcome } from './types.js';
@@ -45,6 +46,8 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
       return trace(state, op);
     case 'untrace':
       return untrace(state);
+    case 'shadow':
+      return shadow(state, op, facts);
     case 'park':
       return park(state, op);
     case 'spin':

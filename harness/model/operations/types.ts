@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName, ModuleDescription } from '../description.js';
+import type { ShadowCall } from '../shadow.js';
 import type { Body, Facts, ProbePlace, State, Tracer } from '../state.js';
 import type { Task } from '../tasks.js';
 
@@ -22,6 +23,8 @@ export type Operation =
   /** One of ftrace's tracers is set to a function, or to nothing. */
   | { readonly kind: 'trace'; readonly tracer: Tracer; readonly function: FunctionName }
   | { readonly kind: 'untrace' }
+  /** A call of the shadow variable API by the module of a patch. */
+  | { readonly kind: 'shadow'; readonly patch: string; readonly call: ShadowCall }
   /** A task enters a function and stays in there; one that a signal took out of it comes back. */
   | {
       readonly kind: 'park';
