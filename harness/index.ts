@@ -13,6 +13,7 @@ export {
   type ProbeOptions,
   type Scenario,
   type ScenarioContext,
+  type ShadowVariables,
   type Sleeper,
   type Spinner,
   type Unregistering,
@@ -36,5 +37,6 @@ export {
 export { capabilityTexts, type Capability } from './model/capabilities.js';
 export type { ProbePlace, Tracer, WhichPatch } from './model/operations/index.js';
 export type { ReferenceModel } from './model/reference.js';
+export type { Construction, ShadowKey } from './model/shadow.js';
 export { segments } from './guest/guest.js';
 export type { Change, Guest, Recording, Segment, Source, Timeline, TimelineSpec, Track, Value } from './guest/guest.js';

@@ -66,24 +66,37 @@ export function livepatchSource(patch: LivepatchDescription, dialect: Dialect): 
 }
 
 /** How the module calls livepatch: in its init and exit, or, when it is driven, through a file only. */
-function entryPoints({ driven }: LivepatchDescription, dialect: Exclude<Dialect, 'marked'>): string[] {
+function entryPoints({ driven, shadow }: LivepatchDescription, dialect: Exclude<Dialect, 'marked'>): string[] {
   const registration = dialect === 'registration';
-  if (driven) {
-    const api = [...(registration ? ['#define REGISTRATION'] : []), '#include "api.h"', ''];
-    return [...api, ...initAndExit(['return api_create();'], ['api_remove();'])];
-  }
-  if (!registration) return initAndExit(['return klp_enable_patch(&patch);'], []);
+  const files = [
+    ...(driven && registration ? ['#define REGISTRATION'] : []),
+    ...(driven ? ['#include "api.h"'] : []),
+    ...(shadow ? ['#include "shadow.h"'] : []),
+  ];
+  const makers = [...(driven ? ['make_api()'] : []), ...(shadow ? ['make_shadow()'] : [])];
+  const enter = registration
+    ? [
+        'int ret = klp_register_patch(&patch);',
+        '',
+        'if (ret)',
+        '\treturn ret;',
+        'ret = klp_enable_patch(&patch);',
+        'if (ret)',
+        '\tWARN_ON(klp_unregister_patch(&patch));',
+        'return ret;',
+      ]
+    : ['return klp_enable_patch(&patch);'];
+  const leave = registration && !driven ? ['WARN_ON(klp_unregister_patch(&patch));'] : [];
+  if (makers.length === 0) return initAndExit(enter, leave);
   const init = [
-    'int ret = klp_register_patch(&patch);',
+    `int ret = ${makers.join(' && ')} ? ${driven ? '0' : 'patch_enter()'} : -ENOMEM;`,
     '',
     'if (ret)',
-    '\treturn ret;',
-    'ret = klp_enable_patch(&patch);',
-    'if (ret)',
-    '\tWARN_ON(klp_unregister_patch(&patch));',
+    '\tremove_files();',
     'return ret;',
   ];
-  return initAndExit(init, ['WARN_ON(klp_unregister_patch(&patch));']);
+  const whole = driven ? [] : ['static int patch_enter(void)', '{', ...indented(enter), '}', ''];
+  return [...files, '', ...whole, ...initAndExit(init, [...leave, 'remove_files();'])];
 }
 
 function isGate(use: UsedSymbol): boolean {
@@ -200,8 +213,11 @@ function objectFields(o: PatchedObject, index: number): string[] {
   ];
 }
 
+function indented(lines: readonly string[]): string[] {
+  return lines.map((l) => (l === '' ? '' : `\t${l}`));
+}
+
 function initAndExit(init: readonly string[], exit: readonly string[]): string[] {
-  const indented = (lines: readonly string[]): string[] => lines.map((l) => (l === '' ? '' : `\t${l}`));
   return [
     'static int __init patch_init(void)',
     '{',

@@ -3,12 +3,14 @@ import type { Guest } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, functionKey, targetKeyOf } from '../model/description.js';
 import type { ApiCall, Operation } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
+import { type ShadowCall, shadowCallText } from '../model/shadow.js';
 import { type Body, type State, isLoaded } from '../model/state.js';
 import { reachableBodies } from '../model/tasks.js';
 import type { Observation } from '../model/observations/index.js';
 import type { DryRecord } from './dry-run-record.js';
 import * as sights from './dry-run-sights.js';
 import { callFile, knobOf } from './function-calls.js';
+import { requireShadow, shadowVariables } from './shadow.js';
 import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Sleeper, Spinner } from './scenario.js';
 
 /** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
@@ -35,6 +37,7 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     force: ({ name }, text = '1') =>
       done(() => record.operate({ kind: 'write-force', patch: name, text }, `write ${JSON.stringify(text)} to ${name}/force`)),
     api: drivenApi(record),
+    shadow: shadowVariables((patch, call) => done(() => shadowCall(record, patch, call))),
     park: (f, options) => done(() => park(record, 1001 + tasks++, f, options)),
     spin: () => done(() => spin(record, 1001 + tasks++)),
     probe: (f, { place, postHandler = false }) =>
@@ -109,6 +112,16 @@ function drivenApi(record: DryRecord): DrivenApi {
 function requireDriven({ kernel }: DryRecord, patch: LivepatchDescription): void {
   if (!patch.driven) throw new SituationError(`${patch.name} is not described as driven: it offers no calls`);
   if (!kernel.state.modules.some((m) => m.name === patch.name)) throw new SituationError(`${patch.name} is not loaded`);
+}
+
+// ---- shadow variables --------------------------------------------------------------------------------------------
+
+function shadowCall(record: DryRecord, patch: LivepatchDescription, call: ShadowCall): void {
+  requireShadow(patch);
+  loaded(record.kernel.state, patch.name);
+  const what = shadowCallText(patch.name, call);
+  record.operate({ kind: 'shadow', patch: patch.name, call }, what);
+  record.observe(what, sights.shadowCall(record.kernel.state, patch.name, call));
 }
 
 // ---- tasks -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import { type Observation, type SeenEntry, type SeenThread, predict } from '../m
 import { directoryOf } from '../model/operations/register.js';
 import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
+import type { ShadowCall } from '../model/shadow.js';
 import { type Facts, type State, findPatch, references } from '../model/state.js';
 import { holders, kernelThreadsHold, reachableBodies } from '../model/tasks.js';
 
@@ -92,6 +93,11 @@ export function departure(state: State, patch: string): Observation {
 
 export function unregisterWaits(state: State, patch: string): Observation {
   return { kind: 'unregister-waits', patch, waits: state.heldKobjects.includes(patch) };
+}
+
+/** What the last call of the shadow variable API came to. */
+export function shadowCall({ shadow }: State, patch: string, call: ShadowCall): Observation {
+  return { kind: 'shadow-call', patch, call, report: shadow.last?.report ?? { returned: [], ran: [] } };
 }
 
 export function taint(state: State, module: string, facts: Facts): Observation {

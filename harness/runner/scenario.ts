@@ -4,6 +4,7 @@ import type { Capability } from '../model/capabilities.js';
 import type { FunctionName, LivepatchDescription, ModuleDescription, TargetDescription } from '../model/description.js';
 import type { ProbePlace, Tracer, WhichPatch } from '../model/operations/index.js';
 import type { ReferenceModel } from '../model/reference.js';
+import type { Construction, ShadowKey } from '../model/shadow.js';
 
 /** A clause that a scenario tests; with `needs`, only on kernels that have that capability. */
 export type ClauseUse = string | { readonly clause: string; readonly needs: Capability };
@@ -100,6 +101,26 @@ export interface DrivenApi {
   letGo(patch: LivepatchDescription): Promise<void>;
 }
 
+/**
+ * The shadow variable API, called by the module of a patch that is described with `shadow`. Each call is an operation; what it
+ * returned, and which constructors and destructors ran, is observed at once. Objects are numbers that mean the same object to
+ * every module.
+ */
+export interface ShadowVariables {
+  get(patch: LivepatchDescription, key: ShadowKey): Promise<void>;
+  /** @param construct what the constructor stores in the data, or that it fails; left out, there is no constructor */
+  alloc(patch: LivepatchDescription, key: ShadowKey, construct?: Construction): Promise<void>;
+  getOrAlloc(patch: LivepatchDescription, key: ShadowKey, construct?: Construction): Promise<void>;
+  /** With a destructor, unless it is false. */
+  free(patch: LivepatchDescription, key: ShadowKey, options?: { readonly destructor?: boolean }): Promise<void>;
+  freeAll(patch: LivepatchDescription, id: number, options?: { readonly destructor?: boolean }): Promise<void>;
+  /**
+   * klp_shadow_get_or_alloc() by 2 to 16 tasks at the same time, each with a constructor that stores a number of its own. Where
+   * one runs, it does not end before another task has begun to call, which is the witness.
+   */
+  getOrAllocAtOnce(patch: LivepatchDescription, key: ShadowKey, tasks: number): Promise<void>;
+}
+
 /** Looks at the kernel; each look is judged by the model. */
 export interface Observe {
   /** patch_state of every thread, now. */
@@ -150,6 +171,7 @@ export interface ScenarioContext {
   readonly force: (patch: LivepatchDescription, text?: string) => Promise<void>;
   /** The livepatch API itself. */
   readonly api: DrivenApi;
+  readonly shadow: ShadowVariables;
   /** A task enters a target module's function and stays inside; its stack is the witness. */
   readonly park: (f: FunctionName, options?: ParkOptions) => Promise<Sleeper>;
   /** A task computes in user space. */

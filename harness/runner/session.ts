@@ -10,6 +10,7 @@ import type { ScenarioContext } from './scenario.js';
 import { observations } from './session-observations.js';
 import { force, load, unload, write } from './session-operations.js';
 import { type Emit, SessionRecord } from './session-record.js';
+import { performShadowCall, shadowVariables } from './shadow.js';
 import { park } from './sleepers.js';
 import { spin } from './spinners.js';
 
@@ -39,6 +40,7 @@ export class Session {
       disable: (patch) => write(record, patch, '0'),
       force: (patch, text) => force(record, patch, text),
       api: drivenApi(record),
+      shadow: shadowVariables((patch, call) => performShadowCall(record, patch, call)),
       park: (f, options) => park(record, functions, f, options),
       spin: () => spin(record),
       probe: (f, options) => probe(record, f, options),

@@ -83,6 +83,18 @@ void t.test('a driven module calls livepatch from its file only', async (t) => {
   }
 });
 
+void t.test('a module that calls for shadow variables', async (t) => {
+  const calls = livepatch('klp_calls', { m: ['f'] }, { shadow: true });
+  const source = later(calls);
+  t.match(source, /patch_enter\(void\)\n\{\n\treturn klp_enable_patch\(&patch\);\n\}/);
+  t.match(source, /int ret = make_shadow\(\) \? patch_enter\(\) : -ENOMEM;/);
+  t.match(livepatchSource(calls, 'registration'), /patch_exit\(void\)\n\{\n\tWARN_ON\(klp_unregister_patch\(&patch\)\);\n\tremove_files\(\);\n\}/);
+  t.notMatch(livepatchSource(calls, 'marked'), /shadow/);
+  const driven = await withTemplates(later({ ...calls, driven: true }));
+  t.match(driven, /int ret = make_api\(\) && make_shadow\(\) \? 0 : -ENOMEM;/);
+  t.equal(driven.match(/struct proc_dir_entry \*directory;/g)?.length, 1);
+});
+
 void t.test('a template that is included twice stands there once', async (t) => {
   const whole = await withTemplates('a\n#include "proc.h"\n#include <linux/module.h>\n#include "proc.h"\nb');
   t.equal(whole.match(/define PROC_OPS struct proc_ops/g)?.length, 1);

@@ -12,7 +12,7 @@
  *                      write "hold" or "let-go": a reference of the kobject of
  *                      patch is taken or given back.
  */
-#include "proc.h"
+#include "files.h"
 
 static struct klp_object no_objects[] = {
 	{ }
@@ -95,18 +95,8 @@ static ssize_t api_write(struct file *file, const char __user *buf, size_t len, 
 }
 
 static const PROC_OPS api_ops = { PROC_WRITE = api_write };
-static struct proc_dir_entry *directory;
 
-static void api_remove(void)
+static bool make_api(void)
 {
-	proc_remove(directory);
-}
-
-static int api_create(void)
-{
-	directory = proc_mkdir(KBUILD_MODNAME, NULL);
-	if (directory && proc_create("api", 0200, directory, &api_ops))
-		return 0;
-	api_remove();
-	return -ENOMEM;
+	return make_file("api", 0200, &api_ops);
 }
