@@ -9,6 +9,7 @@ import * as lifeCycle from './life-cycle.js';
 import * as modules from './modules.js';
 import * as refused from './refused.js';
 import * as registration from './registration.js';
+import * as shadow from './shadow.js';
 import * as symbols from './symbols.js';
 import * as sysfs from './sysfs.js';
 import * as tasks from './tasks.js';
@@ -23,6 +24,7 @@ export const scenarios: readonly Scenario[] = [
   ftrace,
   later,
   callbacks,
+  shadow,
   sysfs,
   registration,
   symbols,

@@ -117,6 +117,8 @@ function distortions(seen: Observation): Distorted {
         ['one more', { ...seen, names: [...seen.names, 'klp_ghost'] }],
         ...(seen.names.length > 0 ? [['one fewer', { ...seen, names: seen.names.slice(1) }] as const] : []),
       ];
+    case 'shadow-call':
+      return wrongCalls(seen);
     case 'unregister-waits':
       return [[seen.waits ? 'returns' : 'waits', { ...seen, waits: !seen.waits }]];
   }
@@ -125,6 +127,21 @@ function distortions(seen: Observation): Distorted {
 /** Only of a transition whose begin is in this part of the log its end has to be there. */
 function saysOfBegin({ ended, patch, log = [] }: Extract<Observation, { kind: 'transition-end' }>): boolean {
   return ended && log.some((line) => new RegExp(`'${patch}': (un)?patching$`).test(line));
+}
+
+function wrongCalls(seen: Extract<Observation, { kind: 'shadow-call' }>): Distorted {
+  const { returned, ran } = seen.report;
+  const change = (report: Partial<typeof seen.report>): Observation => ({ ...seen, report: { ...seen.report, ...report } });
+  const other = returned[0] === 'NULL' ? '0' : 'NULL';
+  return [
+    ...(returned.length > 0 ? ([[`returned ${other}`, change({ returned: [other, ...returned.slice(1)] })]] as const) : []),
+    ...(returned.length > 0 ? ([['other data', change({ returned: [...returned.slice(1), '4711'] })]] as const) : []),
+    ['a destructor more', change({ ran: [...ran, 'destructor 4711=0'] })],
+    ...ran.flatMap((one, i) => [
+      [`without ${one}`, change({ ran: ran.filter((_text, j) => j !== i) })] as const,
+      [`${one} twice`, change({ ran: [...ran, one].sort() })] as const,
+    ]),
+  ];
 }
 
 function wrongThreads(seen: Extract<Observation, { kind: 'threads' }>): Distorted {
