@@ -19,8 +19,9 @@ const other = target('klp_other');
 const failing = target('klp_failing', { failing: true });
 const functions = ['klp_target_alpha', 'klp_target_beta', 'klp_common', { name: 'klp_target_twin', sympos: 2 }];
 const patch = livepatch('klp_patch', { klp_target: functions }, { uses: [gateOf(lib)] });
-const driven = livepatch('klp_driven', { vmlinux: ['cmdline_proc_show'] }, { driven: true, marked: 'N' });
-const modules = [lib, other, failing, patch, driven];
+const driven = livepatch('klp_driven', { vmlinux: ['cmdline_proc_show'] }, { driven: true, shadow: true, marked: 'N' });
+const shadow = livepatch('klp_shadow', {}, { shadow: true });
+const modules = [lib, other, failing, patch, driven, shadow];
 
 async function withModules(kernel: NonNullable<Parameters<typeof staticFacts>[0]>, bench: Bench): Promise<void> {
   const facts = await kernelFacts(kernel, await staticFacts(kernel), bench);
@@ -163,6 +164,36 @@ async function tryOn(t: Test, name: string): Promise<void> {
     t.match(must(await guest.awaitGone(root, 1500), 'a second'), { came: false }, 'the directory stays as long as it is held');
     t.equal(await wrote(api, 'let-go'), 'OK');
     t.match(must(await guest.awaitGone(root, 60_000), 'end of the patch'), { came: true });
+  });
+
+  await t.test('a module calls for shadow variables, and says what came of it', async (t) => {
+    const [own, others] = ['/proc/klp_driven/shadow', '/proc/klp_shadow/shadow'];
+    const call = async (words: string, file = own): Promise<string> => {
+      const name = await wrote(file, words);
+      return name === 'OK' ? (await text(file)).replaceAll('\n', ', ') : name;
+    };
+    t.equal(await insmod(shadow), 'OK', 'an ordinary patch; the other one is driven');
+    t.equal(await call('get 1 7 -'), 'returned NULL');
+    t.equal(await call('free 1 7 destructor'), '');
+    t.equal(await call('alloc 1 7 none'), 'returned 0');
+    t.equal(await call('get 1 7 -', others), 'returned 0', 'both modules mean the same object');
+    t.equal(await call('get_or_alloc 1 7 4', others), 'returned 0');
+    t.equal(await call('get_or_alloc 40 4294967295 4', others), 'ran constructor 40=4, returned 4');
+    t.equal(await call('alloc 0 7 fails'), 'ran constructor 0=failed, returned NULL');
+    t.equal(await call('free_all 0 7 destructor'), 'ran destructor 1=0');
+    t.equal(await call('free 40 4294967295 none'), '');
+    t.equal(await text(others), 'ran constructor 40=4\nreturned 4', 'each keeps what its own last call came to');
+    for (const wrong of ['get 1 7', 'got 1 7 -', 'alloc 1 7 four', 'race 1 7 17', 'race 1 7 0', 'race 1 7 -', 'get -1 x -']) {
+      t.equal(await call(wrong), 'EINVAL', wrong);
+    }
+    const [, first, ...rest] = /^begun \d+, ran constructor 2=(\d+), (.*)$/.exec(await call('race 2 7 16')) ?? [];
+    t.strictSame(rest, [Array(16).fill(`returned ${first}`).join(', ')]);
+    t.equal(await call('race 2 7 3'), Array(3).fill(`returned ${first}`).join(', '), 'no constructor, and no waiting');
+    t.equal(await wrote('/sys/kernel/livepatch/klp_shadow/enabled', '0'), 'OK');
+    must(await guest.awaitGone('/sys/kernel/livepatch/klp_shadow', 60_000), 'end of the patch');
+    must(await guest.rmmod(shadow.name), 'unloading the patch');
+    t.equal(await text(others), 'ENOENT');
+    t.equal(await call('get 2 7 -'), `returned ${first}`);
   });
 }
 

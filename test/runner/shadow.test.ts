@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 import t from 'tap';
 import { InfrastructureError } from '../../harness/errors.js';
+import type { Guest } from '../../harness/guest/guest.js';
 import { livepatch } from '../../harness/model/description.js';
 import { type ShadowCall, shadowCallText } from '../../harness/model/shadow.js';
-import { parseShadowReport, requireShadow, shadowRequest, shadowVariables } from '../../harness/runner/shadow.js';
+import { SessionRecord } from '../../harness/runner/session-record.js';
+import { parseShadowReport, performShadowCall, requireShadow, shadowRequest, shadowVariables } from '../../harness/runner/shadow.js';
+import { NotingModel } from './noting-model.js';
 
 const patch = livepatch('klp_x', {}, { shadow: true });
 
@@ -68,4 +71,46 @@ void t.test('a patch without the file', (t) => {
   t.doesNotThrow(() => requireShadow(patch));
   t.throws(() => requireShadow(livepatch('klp_y', {})), /klp_y is not described with shadow/);
   t.end();
+});
+
+/** A guest that has one file: what is written there, and then read. */
+function sessionOn(says: string): { readonly record: SessionRecord; readonly model: NotingModel; readonly written: string[]; readonly events: string[] } {
+  const written: string[] = [];
+  const events: string[] = [];
+  const outcome = (value: unknown): Promise<unknown> => Promise.resolve({ ok: true, errno: 0, name: 'OK', value, span: { begin: 1n, end: 2n } });
+  const guest = {
+    logEnd: () => Promise.resolve(0n),
+    log: () => Promise.resolve({ next: 0n, records: [] }),
+    tree: () => outcome([]),
+    write: (path: string, text: string) => {
+      if (path === '/proc/klp_x/shadow') written.push(text);
+      return outcome(text.length);
+    },
+    readText: () => outcome(says),
+  };
+  const model = new NotingModel();
+  return { record: new SessionRecord(guest as unknown as Guest, model, 1, (type) => events.push(type)), model, written, events };
+}
+
+void t.test('a call is an operation, and what came of it an observation', async (t) => {
+  const call = { call: 'alloc', object: 1, id: 7, construct: 42 } as const;
+  const { record, model, written, events } = sessionOn('ran constructor 1=42\nreturned 42\n');
+  await performShadowCall(record, patch, call);
+  t.strictSame(written, ['alloc 1 7 42']);
+  t.strictSame(model.operations, [{ op: { kind: 'shadow', patch: 'klp_x', call }, errno: 'OK' }]);
+  const report = { returned: ['42'], ran: ['constructor 1=42'] };
+  t.strictSame(model.observations, [{ kind: 'shadow-call', patch: 'klp_x', call, report }]);
+  t.strictSame(events, ['operation', 'observation']);
+});
+
+void t.test('calls at once prove that they were', async (t) => {
+  const call = { call: 'race', object: 1, id: 7, tasks: 2 } as const;
+  const together = sessionOn('begun 2\nran constructor 1=2\nreturned 2\nreturned 2\n');
+  await performShadowCall(together.record, patch, call);
+  t.strictSame(together.events, ['operation', 'witness', 'observation']);
+  const alone = sessionOn('begun 1\nran constructor 1=1\nreturned 1\nreturned 1\n');
+  await t.rejects(performShadowCall(alone.record, patch, call), /no second task had begun to call when the constructor ended/);
+  const there = sessionOn('returned 1\nreturned 1\n');
+  await performShadowCall(there.record, patch, call);
+  t.strictSame(there.events, ['operation', 'observation'], 'where no constructor runs there is nothing to prove');
 });
