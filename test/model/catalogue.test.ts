@@ -65,7 +65,7 @@ void t.test('every clause is there, once, in order', (t) => {
     clauses.map((each) => each.id),
     all,
   );
-  t.equal(catalogueVersion, 3);
+  t.equal(catalogueVersion, 4);
   t.end();
 });
 
