@@ -22,7 +22,7 @@ export interface Attempt {
  * @param undeclared complaints of the kernel that are no part of the scenario
  */
 export function judge(
-  session: Pick<Session, 'judgements' | 'activity'>,
+  session: Pick<Session, 'judgements' | 'activity' | 'unexpectedHold'>,
   asked: readonly string[],
   undeclared: readonly ConsoleReport[],
   command: string,
@@ -48,7 +48,7 @@ export function judge(
   if (verdict === 'fail') {
     const reason = wrong.map((j) => `${j.clause}: ${j.what}: ${j.seen}; allowed: ${j.mainline.allowed}`).join(' | ');
     const during = wrong[0]?.what;
-    const failure: Failure = { kind: 'assertion', message: reason, ...(during === undefined ? {} : { during }) };
+    const failure: Failure = { kind: 'assertion', message: reason, ...(during === undefined ? {} : { during }), ...heldText(session) };
     return { verdict, reason, failure, clauses };
   }
   if (silent.length > 0) return { verdict: 'error', reason: `nothing judged ${silent.join(', ')}`, clauses };
@@ -70,6 +70,10 @@ export async function explain(
 ): Promise<Attempt> {
   const verdict = worst(['error', ...session.judgements.map((j) => j.verdict)]);
   return { ...broken(await investigate(error, session.activity, bench, undeclared)), verdict };
+}
+
+function heldText({ unexpectedHold }: Pick<Session, 'unexpectedHold'>): Pick<Failure, 'details'> {
+  return unexpectedHold.length === 0 ? {} : { details: [...unexpectedHold] };
 }
 
 /** A scenario that broke before it could be judged. */

@@ -39,6 +39,6 @@ export async function dryRun(s: Scenario, kernel: DryKernel, { profile, onStep }
     return { verdict: worst(['error', ...judgements.map((j) => j.verdict)]), reason: error.message, judgements };
   }
   const { asked } = clausesOn(s, kernel.facts.capabilities);
-  const { verdict, reason } = judge({ judgements, activity: new Activity() }, asked, [], '');
+  const { verdict, reason } = judge({ judgements, activity: new Activity(), unexpectedHold: [] }, asked, [], '');
   return { verdict, ...(reason === undefined ? {} : { reason }), judgements };
 }

@@ -79,6 +79,7 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
       await sleep(50);
       continue;
     }
+    if (settled && waiting) await record.whoHolds(true);
     const groups = [...new Set(seen.map((t) => t.patchState))].map(
       (s) => `${seen.filter((t) => t.patchState === s).length} × ${s ?? 'gone'}`,
     );
@@ -173,6 +174,7 @@ async function transitionEnd(record: SessionRecord, patch: LivepatchDescription)
   const ended = outcome.ok ? outcome.value.came : outcome.name === 'ENOENT' || outcome.name === 'ENODEV';
   if (!outcome.ok && !ended) must(outcome, file);
   const seen = ended ? 'ended' : 'still 1';
+  if (!ended) await record.whoHolds(!held);
   record.observe(`end of ${file}`, seen, outcome.span, { kind: 'transition-end', patch: patch.name, ended, log: await record.kernelLog() });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { EventType, Payload } from '../events/schema.js';
 import type { Guest, Outcome, Span } from '../guest/guest.js';
+import { holdText, whoHolds } from '../guest/holders.js';
 import type { Observation } from '../model/observations/index.js';
 import type { Operation } from '../model/operations/index.js';
 import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
@@ -25,6 +26,7 @@ export class SessionRecord {
   readonly activity = new Activity();
   readonly judgements: Judgement[] = [];
   #astray = false;
+  #unexpected: readonly string[] = [];
   /** Where in the kernel log the last operation began that can begin a transition. */
   #logFrom = 0n;
 
@@ -80,6 +82,23 @@ export class SessionRecord {
   observe(what: string, seen: string, span: Span | undefined, observation: Observation): void {
     this.emit('observation', { what, seen, ...(span === undefined ? {} : { span: spanText(span) }) });
     this.judge(this.model.observe(observation));
+  }
+
+  /**
+   * Looks who holds the transition under way, for the journal.
+   * @param unexpected nobody should: what is found is kept for whoever explains the failure
+   */
+  async whoHolds(unexpected: boolean): Promise<void> {
+    const hold = await whoHolds(this.guest);
+    if (!hold) return;
+    const [head = '', ...threads] = holdText(hold);
+    this.witness(head, threads, hold.span);
+    if (unexpected) this.#unexpected = [head, ...threads];
+  }
+
+  /** Who last held a transition that nobody should. */
+  get unexpectedHold(): readonly string[] {
+    return this.#unexpected;
   }
 
   /** Proof that a situation was there. */

@@ -59,6 +59,11 @@ export class Session {
     return this.record.judgements;
   }
 
+  /** Who held a transition that nobody should, for a person. */
+  get unexpectedHold(): readonly string[] {
+    return this.record.unexpectedHold;
+  }
+
   get doing(): string {
     return this.record.doing;
   }

@@ -30,7 +30,7 @@ async function testOn(t: Test, name: string): Promise<void> {
   const { guest } = bench;
 
   await t.test('a timeline of a transition that a sleeping task holds up', async (t) => {
-    const { timeline, parked, enabled, released, disabled } = await watchTransition(bench, kernel);
+    const { timeline, parked, hold, enabled, released, disabled } = await watchTransition(bench, kernel);
     const [transition, state, own] = timeline.tracks;
     if (!transition || !state || !own) throw new Error('three sources have three tracks');
     t.comment(values(transition).join(' '), '|', values(state).join(' '), '|', values(own).join(' '));
@@ -41,6 +41,9 @@ async function testOn(t: Test, name: string): Promise<void> {
     t.ok(inOrder(values(transition), ['ENOENT', '0', '1', '0', '1', '0', 'ENODEV', 'ENOENT']));
     t.ok(inOrder(values(state), ['ENOENT', '0', '1', '0', 'ENODEV', 'ENOENT']));
     t.strictSame([values(state)[0], values(state).at(-1)], ['ENOENT', 'ENOENT']);
+    t.match(hold, { patch: 'klp_watched', to: 'patched', since: Number, holding: [{ tid: parked, comm: 'klp-parked', kernel: false, state: 'S' }] });
+    t.equal(hold?.holding.length, 1, 'and nobody else');
+    t.match(hold?.holding[0]?.at, /^klp_target_beta\+0x/);
     t.strictSame(values(own).slice(0, 2), ['-1', '0'], 'the parked task is not patched for as long as it is parked');
     t.ok(inOrder(values(own), ['-1', '0', '1', '-1', 'ENOENT', 'ESRCH']));
 

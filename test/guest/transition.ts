@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
 import { calls, must } from '../../harness/guest/guest.js';
+import { type Hold, whoHolds } from '../../harness/guest/holders.js';
 import type { Span, Timeline } from '../../harness/guest/guest.js';
 import { livepatch, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
@@ -13,6 +14,8 @@ export interface WatchedTransition {
   readonly timeline: Timeline;
   /** A task asleep in the function to be patched. */
   readonly parked: number;
+  /** Who held the transition while it slept there. */
+  readonly hold: Hold | undefined;
   readonly enabled: Span;
   readonly released: Span;
   readonly disabled: Span;
@@ -55,6 +58,7 @@ export async function watchTransition(bench: Bench, kernel: AcquiredKernel): Pro
   const enabled = await guest.insmod('/tmp/m/klp_watched.ko');
   must(enabled, 'loading the patch');
   await sleep(1000);
+  const hold = await whoHolds(guest);
   const released = await guest.write('/proc/klp_target/release', String(task.pid));
   must(released, 'release');
   must(await guest.wait(task, 60_000), 'end of the parked task');
@@ -66,7 +70,7 @@ export async function watchTransition(bench: Bench, kernel: AcquiredKernel): Pro
   must(await guest.awaitGone(root, 60_000), 'end of the patch');
   const timeline = await recording.stop();
   must(await guest.rmmod('klp_target'), 'unloading the target');
-  return { timeline, parked: task.pid, enabled: enabled.span, released: released.span, disabled: disabled.span };
+  return { timeline, parked: task.pid, hold, enabled: enabled.span, released: released.span, disabled: disabled.span };
 }
 
 function failed(): never {
