@@ -68,6 +68,26 @@ export const signalMoves = scenario({
   },
 });
 
+export const leftAlone = scenario({
+  id: 'interruptible-sleeper-left-alone',
+  title: 'An interruptible sleeper that nobody signals holds the transition; from 5.1 on the kernel takes it out of the function after 15 seconds',
+  clauses: ['TRN-1', 'CHK-1', { clause: 'TRN-15', needs: 'registration' }, { clause: 'SIG-1', needs: 'fake-signals' }, { clause: 'SIG-2', needs: 'fake-signals' }],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, park, observe }) {
+    await load(lib);
+    const sleeper = await park(lib.alpha, { activity: 'interruptible' });
+    await load(patch);
+    await observe.settledThreads();
+    await sleeper.leftAlone();
+    await observe.threads();
+    await sleeper.release();
+    await observe.transitionEnd(patch);
+    await observe.threads();
+    await observe.call(lib.alpha);
+  },
+});
+
 export const computingTaskSwitches = scenario({
   id: 'computing-task-switches',
   title: 'A task that does nothing but compute is switched by the next interrupt; one that runs in the patched function holds',

@@ -53,7 +53,7 @@ export async function whoHolds(guest: Guest): Promise<Hold | undefined> {
     const sweep = await guest.sweep({ stack: true });
     const { records } = await guest.log();
     const threads = must(sweep, 'sweep');
-    const begin = records.findLast((r) => beginOf(patch).test(r.text));
+    const begin = records.findLast((r) => beginsTransition(patch).test(r.text));
     const since = begin && Number(sweep.span.end / 1_000_000n - begin.microseconds / 1000n);
     const to = enabled.ok && enabled.value.trim() === '1' ? 'patched' : 'unpatched';
     return { patch, to, since, span: sweep.span, threads: threads.length, holding: holdingThreads(patch, to, threads, functionsOf(patch, tree.value)) };
@@ -62,7 +62,7 @@ export async function whoHolds(guest: Guest): Promise<Hold | undefined> {
 }
 
 /** What the log says when a transition of a patch begins, or is turned round. */
-function beginOf(patch: string): RegExp {
+export function beginsTransition(patch: string): RegExp {
   return new RegExp(`'${patch.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}': (starting )?(un)?patching\\b(?! complete)`);
 }
 

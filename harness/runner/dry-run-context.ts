@@ -164,6 +164,15 @@ function park(
         requireTarget(kernel.state, other.object);
         record.observe(`call of ${functionKey(other)} by thread ${tid}`, sights.call(kernel.state, other, tid));
       }),
+    leftAlone: () =>
+      done(() => {
+        asleep();
+        record.observe(`thread ${tid}, left alone`, sights.leftAlone(kernel.state, tid, kernel.facts, kernel.log));
+        const again = kernel.state.tasks.find((t) => t.tid === tid)?.frames[0]?.body ?? body;
+        if (again === body) return;
+        body = again;
+        record.observe(`call of ${functionKey(f)} by thread ${tid}`, sights.call(kernel.state, f, tid));
+      }),
     stopAndContinue: () =>
       done(() => {
         asleep();

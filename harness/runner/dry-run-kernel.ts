@@ -5,6 +5,7 @@ import { type Operation, type Outcome, step } from '../model/operations/index.js
 import { passed, settled } from '../model/progress.js';
 import type { SeenOutcome } from '../model/reference.js';
 import { type Facts, type State, pristine } from '../model/state.js';
+import { movedBySignal } from '../model/tasks.js';
 import { lineFor } from './dry-run-log.js';
 import { threads } from './dry-run-sights.js';
 
@@ -64,6 +65,8 @@ export class DryKernel {
   show(_step: number, seen: Observation): Observation {
     // The next look shows those that run after this one.
     if (seen.kind === 'callbacks') this.#state = learn(this.state, seen);
+    const task = seen.kind === 'left-alone' && seen.moved ? this.state.tasks.find((t) => t.tid === seen.tid) : undefined;
+    if (task) this.#state = movedBySignal(this.state, task);
     return seen;
   }
 }

@@ -6,7 +6,7 @@ import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
 import type { ShadowCall } from '../model/shadow.js';
 import { type Facts, type State, findPatch, references } from '../model/state.js';
-import { holders, kernelThreadsHold, reachableBodies } from '../model/tasks.js';
+import { holders, kernelThreadsHold, leavesOnSignal, reachableBodies } from '../model/tasks.js';
 
 /*
  * What a kernel that is in a certain state, and at rest as far as it can be, shows to those who look.
@@ -98,6 +98,14 @@ export function unregisterWaits(state: State, patch: string): Observation {
 /** What the last call of the shadow variable API came to. */
 export function shadowCall({ shadow }: State, patch: string, call: ShadowCall): Observation {
   return { kind: 'shadow-call', patch, call, report: shadow.last?.report ?? { returned: [], ran: [] } };
+}
+
+/** What becomes of a sleeper that holds a transition and that nobody touches. */
+export function leftAlone(state: State, tid: number, { capabilities }: Facts, log: readonly string[]): Observation {
+  const holds = holders(state).some((h) => h.task.tid === tid && leavesOnSignal(h.task));
+  const moved = capabilities.has('fake-signals') && holds;
+  const said = moved ? [...log, 'livepatch: signaling remaining tasks'] : log;
+  return { kind: 'left-alone', tid, moved, after: moved ? 16_000 : undefined, pending: 'none', log: said };
 }
 
 export function taint(state: State, module: string, facts: Facts): Observation {

@@ -52,6 +52,11 @@ export interface Sleeper {
    */
   stopAndContinue(): Promise<void>;
   /**
+   * Whether the kernel takes it out of the function by itself, in a transition that it holds: watches for a minute of the
+   * guest's clock, or until it has left and come again, and which body it has reached then is judged, too.
+   */
+  leftAlone(): Promise<void>;
+  /**
    * Which body a call reaches that the task itself makes, from where it sleeps; it goes back to sleep.
    * @param f alpha, beta or quiet of a target module that is loaded
    */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Span, type Task, calls, must } from '../guest/guest.js';
+import { beginsTransition } from '../guest/holders.js';
 import { schedulerState } from '../guest/tasks.js';
 import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
@@ -11,7 +12,13 @@ import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
-const patience = { park: 10_000, release: 10_000, signal: 10_000 };
+const patience = {
+  park: 10_000,
+  release: 10_000,
+  signal: 10_000,
+  /** Nanoseconds of the guest's clock, not multiplied: the kernel itself is watched. */
+  alone: 60_000_000_000n,
+};
 
 /** Functions that modules export, so that a sleeper finds them by name. */
 const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
@@ -52,6 +59,10 @@ export async function park(
     release: () => release(place, task),
     witness: () => witness(place, body),
     call: (other) => ask(place, other),
+    leftAlone: async () => {
+      body = (await leftAlone(place)) ?? body;
+      await witness(place, body);
+    },
     stopAndContinue: async () => {
       const again = await stopAndContinue(place);
       if (again === undefined) return;
@@ -190,6 +201,47 @@ async function stopAndContinue(place: Place): Promise<Body | undefined> {
   const body = await awaitThere(place, before?.number ?? 0);
   record.observe(`call of ${functionKey(f)} by thread ${tid}`, body, undefined, { kind: 'call', function: f, caller: tid, body });
   return body;
+}
+
+/** Watches a sleeper that nobody touches. @returns the body that it sleeps in when it has left and come back */
+async function leftAlone(place: Place): Promise<Body | undefined> {
+  const { record, tid, f } = place;
+  record.doing = `leaving thread ${tid} alone`;
+  const patch = record.model.states.find((s) => s.transition)?.transition?.patch;
+  const first = await entryOf(place);
+  if (patch === undefined || !first) throw new SituationError(`thread ${tid} holds no transition`);
+  let last = first;
+  while (last.number === first.number && last.span.end - first.span.begin < patience.alone) {
+    await sleep(100);
+    // Between leaving and coming back it is in no list.
+    last = (await entryOf(place)) ?? last;
+  }
+  const moved = last.number !== first.number;
+  const body = moved ? await awaitThere(place, first.number) : undefined;
+  const { records } = await record.guest.log();
+  const begin = records.findLast((r) => beginsTransition(patch).test(r.text));
+  const since = records.filter((r) => begin !== undefined && r.sequence >= begin.sequence);
+  const signal = since.find((r) => r.text.includes('livepatch: signaling remaining tasks'));
+  const after = begin && signal && Number(signal.microseconds - begin.microseconds) / 1000;
+  record.observe(`thread ${tid}, left alone`, moved ? 'has left and come back' : 'stays', undefined, {
+    kind: 'left-alone',
+    tid,
+    moved,
+    after,
+    pending: await pendingSignals(record, tid),
+    log: since.map((r) => r.text),
+  });
+  if (body !== undefined) {
+    record.observe(`call of ${functionKey(f)} by thread ${tid}`, body, undefined, { kind: 'call', function: f, caller: tid, body });
+  }
+  return body;
+}
+
+async function pendingSignals({ guest }: SessionRecord, tid: number): Promise<string> {
+  const file = `/proc/${tid}/status`;
+  const status = must(await guest.readText(file), file);
+  const masks = [...status.matchAll(/^(SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)].filter(([, , mask = '']) => /[^0]/.test(mask));
+  return masks.map(([text]) => text).join(', ') || 'none';
 }
 
 /** @param task of a user task, which is waited for; a kernel thread is gone when the write returns */

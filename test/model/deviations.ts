@@ -119,6 +119,13 @@ function distortions(seen: Observation): Distorted {
       ];
     case 'shadow-call':
       return wrongCalls(seen);
+    case 'left-alone':
+      return [
+        [seen.moved ? 'stays' : 'leaves', { ...seen, moved: !seen.moved }],
+        ['a signal pending', { ...seen, pending: 'SigPnd: 200' }],
+        ...(seen.moved ? [['too early', { ...seen, after: 1000 }] as const, ['never said', { ...seen, after: undefined }] as const] : []),
+        ...(seen.moved ? [] : [['a signal said', { ...seen, log: [...seen.log, 'livepatch: signaling remaining tasks'] }] as const]),
+      ];
     case 'unregister-waits':
       return [[seen.waits ? 'returns' : 'waits', { ...seen, waits: !seen.waits }]];
   }

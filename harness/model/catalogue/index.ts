@@ -16,6 +16,7 @@ import { register } from './register.js';
 import { registered } from './registered.js';
 import { replace } from './replace.js';
 import { shadow } from './shadow.js';
+import { signals } from './signals.js';
 import { stackCheck } from './stack-check.js';
 import { symbols } from './symbols.js';
 import { states } from './states.js';
@@ -67,6 +68,7 @@ export const clauses: readonly Clause[] = [
   ...callbacks,
   ...shadow,
   ...states,
+  ...signals,
 ];
 
 const byId: ReadonlyMap<ClauseId, Clause> = new Map(clauses.map((each) => [each.id, each]));

@@ -99,4 +99,11 @@ export const sections: readonly Section[] = [
     title: 'System states',
     introduction: 'From 5.5 on a patch can say which states of the system it changes, each with a version.',
   },
+  {
+    id: 'signals',
+    title: 'Signals of the kernel',
+    introduction:
+      'From 5.1 on the kernel itself interrupts the tasks that hold a transition; from 4.15 to 5.0 a write into the ' +
+      'file `signal` of the patch did.',
+  },
 ];

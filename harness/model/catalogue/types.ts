@@ -18,7 +18,8 @@ export type SectionId =
   | 'force'
   | 'callbacks'
   | 'shadow'
-  | 'states';
+  | 'states'
+  | 'signals';
 
 export interface Section {
   readonly id: SectionId;

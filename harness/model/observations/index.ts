@@ -4,6 +4,7 @@ import { switched } from '../tasks.js';
 import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
 import { callbacksRule } from './callbacks.js';
 import { shadowCallRule } from './shadow.js';
+import { leftAloneRule } from './signals.js';
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
 import { threadsRule } from './threads.js';
 import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
@@ -42,6 +43,8 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return callbacksRule(state, seen, facts);
     case 'shadow-call':
       return shadowCallRule(state, seen, facts);
+    case 'left-alone':
+      return leftAloneRule(state, seen, facts);
     case 'unregister-waits':
       return unregisterWaitsRule(state, seen, facts);
   }

@@ -64,6 +64,18 @@ export type Observation =
   | { readonly kind: 'callbacks'; readonly ran: readonly string[] }
   /** What a call of the shadow variable API came to. */
   | { readonly kind: 'shadow-call'; readonly patch: string; readonly call: ShadowCall; readonly report: ShadowReport }
+  /**
+   * What became of a sleeper that was left alone for as long as the kernel would need to signal it. `after`: milliseconds from
+   * the begin of the transition to the signal, as the log has it; `pending`: signals as /proc/<tid>/status has them, or `none`.
+   */
+  | {
+      readonly kind: 'left-alone';
+      readonly tid: number;
+      readonly moved: boolean;
+      readonly after: number | undefined;
+      readonly pending: string;
+      readonly log: readonly string[];
+    }
   /** Whether a call of klp_unregister_patch() in another task is still under way. */
   | { readonly kind: 'unregister-waits'; readonly patch: string; readonly waits: boolean };
 
