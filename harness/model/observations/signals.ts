@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
 import { holders } from '../tasks.js';
-import { type Rule, equal, prediction } from './types.js';
+import { type Prediction, type Rule, equal, prediction } from './types.js';
 
 /**
  * Milliseconds of the guest's clock between the begin of a transition and the signal that the kernel sends by itself: 15
@@ -15,8 +16,10 @@ export const leftAloneRule: Rule<'left-alone'> = (state, { tid, moved, after, pe
   const held = holders(state).some((h) => h.task.tid === tid);
   const seen = moved ? 'taken out of the function' : 'stays';
   const said = log.some((text) => text.includes('livepatch: signaling remaining tasks'));
+  const none = (clause: ClauseId): Prediction => equal(clause, `signals pending for thread ${tid}`, pending, 'none');
   if (!capabilities.has('fake-signals')) {
     return [
+      none('TRN-15'),
       prediction('TRN-15', what, seen, 'stays: nobody signals it', !moved && held),
       equal('TRN-15', 'kernel log', said ? 'signaling remaining tasks' : 'nothing of signals', 'nothing of signals'),
     ];
@@ -32,6 +35,6 @@ export const leftAloneRule: Rule<'left-alone'> = (state, { tid, moved, after, pe
       `after ${earliest / 1000} to ${latest / 1000} s`,
       due,
     ),
-    equal('SIG-2', `signals pending for thread ${tid}`, pending, 'none'),
+    none('SIG-2'),
   ];
 };

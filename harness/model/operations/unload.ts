@@ -63,6 +63,7 @@ const rules: readonly Rule<Unload>[] = [
     errno: 'OK',
     // The list keeps what lay in the module: what follows can't be predicted, and nothing should be tried.
     next: withoutPatchModule,
+    documented: { because: 'a patch has to be unregistered before its module is unloaded', errno: 'EAGAIN', next: ({ state }) => state },
   },
   {
     clause: 'FRC-3',
