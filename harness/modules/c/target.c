@@ -24,6 +24,19 @@
  *                 sleeps again; then the write returns. A later read of the
  *                 same open file gives what the function said. ESRCH: no such
  *                 sleeper; ENOENT: no such symbol.
+ * fork            write a thread id: that task wakes, forks from where it is,
+ *                 and sleeps again; then the write returns. A later read of the
+ *                 same open file gives the thread id of the child, then state
+ *                 and pending flag of the parent, then of the child, as they
+ *                 were when the child was about to run for the first time; or
+ *                 an errno alone. ESRCH: no such sleeper.
+ * interrupt       write "<tid> <symbol>": that task's CPU is interrupted while
+ *                 it runs, and the handler calls the function. A later read of
+ *                 the same open file gives the state of the task, then what the
+ *                 function said. Write "idle <cpu>": the same over the idle task
+ *                 of that CPU, without a function. ESRCH: no such task; ETIME:
+ *                 it does not run; ENXIO: no such CPU, or no other to interrupt
+ *                 it from; ENOENT: no such symbol.
  * probe           write "<place> <function> <post>": a probe in alpha or beta;
  *                 the write fails with what register_kprobe() returned. <place>
  *                 is entry, inside (behind the ftrace site) or return (a
@@ -62,8 +75,12 @@
 WHOLE void FN(gate)(void);
 WHOLE void FN(gate)(void)
 {
-	struct sleeper *s = this_sleeper();
+	struct sleeper *s;
 
+	/* What a handler calls does not sleep; and the task below it may be one that holds the lock. */
+	if (in_interrupt())
+		return;
+	s = this_sleeper();
 	if (s && !s->answering)
 		sleep_below(s, s->depth);
 	barrier();
@@ -144,6 +161,8 @@ static const struct function functions[] = {
 
 #include "kernel-sleepers.h"
 #include "probe.h"
+#include "forks.h"
+#include "interrupt.h"
 
 static ssize_t give(const char *says, char __user *buf, size_t len, loff_t *pos)
 {
@@ -205,7 +224,7 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 	return file->private_data ? len : -ENOMEM;
 }
 
-/* What was said, of function and ask files. */
+/* What was said, of function, ask, fork and interrupt files. */
 static int said_release(struct inode *inode, struct file *file)
 {
 	kfree(file->private_data);
@@ -251,6 +270,45 @@ static ssize_t ask_write(struct file *file, const char __user *buf, size_t len, 
 	__symbol_put(symbol);
 	file->private_data = said;
 	return ret ? ret : len;
+}
+
+static ssize_t fork_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char *said = NULL;
+	int tid, ret;
+
+	if (file->private_data || kstrtoint_from_user(buf, len, 10, &tid))
+		return -EINVAL;
+	ret = fork_from(tid, &said);
+	file->private_data = said;
+	return ret ? ret : len;
+}
+
+static ssize_t interrupt_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char words[160], symbol[128] = "";
+	struct interruption i = { };
+	int ret = words_from_user(words, sizeof(words), buf, len);
+
+	if (ret)
+		return ret;
+	if (file->private_data)
+		return -EINVAL;
+	if (sscanf(words, "idle %d", &i.cpu) == 1) {
+		ret = i.cpu >= 0 && i.cpu < nr_cpu_ids && cpu_online(i.cpu) ? interrupt_over(&i) : -ENXIO;
+	} else if (sscanf(words, "%d %127s", &i.tid, symbol) == 2 && i.tid > 0) {
+		i.call = __symbol_get(symbol);
+		if (!i.call)
+			return -ENOENT;
+		ret = interrupt_over(&i);
+		__symbol_put(symbol);
+	} else {
+		ret = -EINVAL;
+	}
+	if (ret)
+		return ret;
+	file->private_data = kasprintf(GFP_KERNEL, "%d %s", i.patch_state, i.said);
+	return file->private_data ? len : -ENOMEM;
 }
 
 static ssize_t ask_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
@@ -305,6 +363,16 @@ static const PROC_OPS ask_ops = {
 	PROC_WRITE = ask_write,
 	PROC_RELEASE = said_release,
 };
+static const PROC_OPS fork_ops = {
+	PROC_READ = ask_read,
+	PROC_WRITE = fork_write,
+	PROC_RELEASE = said_release,
+};
+static const PROC_OPS interrupt_ops = {
+	PROC_READ = ask_read,
+	PROC_WRITE = interrupt_write,
+	PROC_RELEASE = said_release,
+};
 static const PROC_OPS probe_ops = {
 	PROC_READ = probe_read,
 	PROC_WRITE = probe_write,
@@ -325,6 +393,8 @@ static bool make_files(void)
 	return proc_create("release", 0200, directory, &release_ops) &&
 	       proc_create("sleepers", 0400, directory, &sleepers_ops) &&
 	       proc_create("ask", 0600, directory, &ask_ops) &&
+	       proc_create("fork", 0600, directory, &fork_ops) &&
+	       proc_create("interrupt", 0600, directory, &interrupt_ops) &&
 	       proc_create("probe", 0600, directory, &probe_ops);
 }
 
