@@ -4,6 +4,7 @@ import * as api from './api.js';
 import * as callbacks from './callbacks.js';
 import * as ftrace from './ftrace.js';
 import * as immediate from './immediate.js';
+import * as kinds from './kinds.js';
 import * as later from './later.js';
 import * as lifeCycle from './life-cycle.js';
 import * as modules from './modules.js';
@@ -20,6 +21,7 @@ export const scenarios: readonly Scenario[] = [
   lifeCycle,
   transition,
   tasks,
+  kinds,
   modules,
   ftrace,
   later,

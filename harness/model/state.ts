@@ -90,6 +90,8 @@ export interface State {
   readonly transition: Transition | null;
   /** Those that the scenario has put somewhere; all others may be anywhere, and are free to switch. */
   readonly tasks: readonly Task[];
+  /** CPUs that have been taken offline. */
+  readonly offline: readonly number[];
   /** References that livepatch holds of patch modules; none where a module is not named. */
   readonly references: Readonly<Record<string, number>>;
   /** Patches that another has replaced, as long as their modules are loaded. */
@@ -125,6 +127,7 @@ export const pristine: State = {
   patches: [],
   transition: null,
   tasks: [],
+  offline: [],
   references: {},
   replaced: [],
   forced: {},

@@ -17,10 +17,13 @@ export interface Frame {
 
 /**
  * What a task does where it is: sleeps there, from which a signal may wake it or not; runs there, on a CPU in the kernel,
- * which it gives up when another task wants it; or computes in user space.
+ * which it gives up when another task wants it. Or it computes in user space; forks without end; has ended and was not
+ * waited for.
  */
-export const activities = ['uninterruptible', 'interruptible', 'running', 'user space'] as const;
+export const activities = ['uninterruptible', 'interruptible', 'running', 'user space', 'forking', 'zombie'] as const;
 export type Activity = (typeof activities)[number];
+/** What a task can do inside a function. */
+export type Stay = Exclude<Activity, 'user space' | 'forking' | 'zombie'>;
 
 /** A task that the scenario has put somewhere. */
 export interface Task {
@@ -58,6 +61,26 @@ export function reachableBodies(state: State, f: FunctionName, caller?: number):
   const known = caller === undefined ? undefined : stateOfTask(state, caller);
   if (known === undefined) return [patched, unpatched];
   return [known === 1 ? patched : unpatched];
+}
+
+/**
+ * What patch_state a thread may have: of those that livepatch gives it, and -1 where none is in force.
+ * @param tid none of one that no sweep shows
+ */
+export function possibleStates(state: State, tid?: number): readonly number[] {
+  const { transition } = state;
+  if (!transition) return [-1];
+  if (transition.phase === 'finishing') return [transition.target, -1];
+  const known = tid === undefined ? undefined : stateOfTask(state, tid);
+  return known === undefined ? [1 - transition.target, transition.target] : [known];
+}
+
+/** Bodies that a caller of this patch_state may reach: what it says decides as long as a transition goes on. */
+export function bodiesWith(state: State, f: FunctionName, patchState: number): readonly Body[] {
+  const [top, below] = stackOf(state, f);
+  if (!top || state.transition?.phase !== 'running' || state.transition.patch !== top.description.name) return reachableBodies(state, f);
+  const unpatched = below ? bodyIn(below, f) : original;
+  return [state.ftraceOn && patchState === 1 ? bodyIn(top, f) : unpatched];
 }
 
 /** The state with a thread known to have the target state of the transition under way. */

@@ -11,7 +11,7 @@ import type { DryRecord } from './dry-run-record.js';
 import * as sights from './dry-run-sights.js';
 import { callFile, knobOf } from './function-calls.js';
 import { requireShadow, shadowVariables } from './shadow.js';
-import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Sleeper, Spinner } from './scenario.js';
+import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner } from './scenario.js';
 
 /** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
 export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
@@ -40,6 +40,9 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     shadow: shadowVariables((patch, call) => done(() => shadowCall(record, patch, call))),
     park: (f, options) => done(() => park(record, 1001 + tasks++, f, options)),
     spin: () => done(() => spin(record, 1001 + tasks++)),
+    zombie: () => done(() => zombie(record, 1001 + tasks++)),
+    forkStorm: () => done(() => forkStorm(record, 1001 + tasks++)),
+    switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
     probe: (f, { place, postHandler = false }) =>
       done(() => {
         knobOf(f, 'set a probe in');
@@ -173,6 +176,17 @@ function park(
         body = again;
         record.observe(`call of ${functionKey(f)} by thread ${tid}`, sights.call(kernel.state, f, tid));
       }),
+    interrupt: (other) =>
+      done(() => {
+        asleep();
+        if (activity !== 'running') throw new SituationError(`thread ${tid} sleeps: no interrupt goes off over it`);
+        interrupt(record, tid, other);
+      }),
+    fork: () =>
+      done(() => {
+        asleep();
+        record.observe(`fork of thread ${tid}`, sights.birth(kernel.state, tid, kernel.facts));
+      }),
     stopAndContinue: () =>
       done(() => {
         asleep();
@@ -180,6 +194,40 @@ function park(
         if (by === 'kernel' || activity !== 'interruptible') return;
         record.observe(`call of ${functionKey(f)} by thread ${tid}`, sights.call(kernel.state, f, tid));
         body = enter(tid);
+      }),
+  };
+}
+
+function interrupt(record: DryRecord, tid: number, f: FunctionName): void {
+  const { state, facts } = record.kernel;
+  if (!['alpha', 'beta', 'quiet'].includes(targetKeyOf(f) ?? '')) throw new SituationError(`${functionKey(f)} is not exported`);
+  requireTarget(state, f.object);
+  record.observe(`call of ${functionKey(f)} in an interrupt over thread ${tid}`, sights.interrupt(state, f, tid, facts));
+}
+
+function zombie(record: DryRecord, tid: number): Situation {
+  record.operate({ kind: 'die', tid }, 'a task that ends and is not waited for');
+  return situation(record, tid, 'a zombie', () => undefined);
+}
+
+function forkStorm(record: DryRecord, tid: number): Situation {
+  record.operate({ kind: 'fork-storm', tid }, 'start a fork storm');
+  return situation(record, tid, 'forking', () => record.observe('warnings of the kernel', { kind: 'warnings', warnings: [] }));
+}
+
+function situation(record: DryRecord, tid: number, what: string, before: () => void): Situation {
+  return {
+    tid,
+    witness: () =>
+      done(() => {
+        requireTask(record.kernel.state, tid, what);
+        record.witness(`thread ${tid} is ${what}`);
+      }),
+    release: () =>
+      done(() => {
+        requireTask(record.kernel.state, tid, what);
+        before();
+        record.operate({ kind: 'release', tid }, `end thread ${tid}`);
       }),
   };
 }
@@ -192,6 +240,11 @@ function spin(record: DryRecord, tid: number): Spinner {
       done(() => {
         requireTask(record.kernel.state, tid, 'in user space');
         record.witness(`thread ${tid} computes in user space`);
+      }),
+    interrupt: (f) =>
+      done(() => {
+        requireTask(record.kernel.state, tid, 'in user space');
+        interrupt(record, tid, f);
       }),
     release: () =>
       done(() => {
@@ -221,6 +274,8 @@ function observe(record: DryRecord): Observe {
   return {
     threads: () => look('patch_state of every thread', seenThreads(false)),
     settledThreads: () => look('patch_state of every thread, settled', seenThreads(true)),
+    idleTasks: ({ name }) => look('patch_state of idle tasks', (state) => sights.idleTasks(loaded(state, name))),
+    stateFiles: (tid) => look(`files of thread ${tid} that show patch_state`, () => sights.stateFiles(tid)),
     sysfs: ({ name }) =>
       look(`/sys/kernel/livepatch/${name}`, (state) => ({ kind: 'sysfs', patch: name, entries: sights.sysfs(state, name, facts) })),
     patches: () => look('/sys/kernel/livepatch', sights.patches),

@@ -6,7 +6,7 @@ import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
 import type { ShadowCall } from '../model/shadow.js';
 import { type Facts, type State, findPatch, references } from '../model/state.js';
-import { holders, kernelThreadsHold, leavesOnSignal, reachableBodies } from '../model/tasks.js';
+import { bodiesWith, holders, kernelThreadsHold, leavesOnSignal, reachableBodies } from '../model/tasks.js';
 
 /*
  * What a kernel that is in a certain state, and at rest as far as it can be, shows to those who look.
@@ -32,6 +32,36 @@ export function threads(state: State, facts: Facts): readonly SeenThread[] {
   const kernelWaits = transition.target === 1 && kernelThreadsHold(facts);
   const waits = (t: { readonly tid: number; readonly kernel: boolean }): boolean => held.has(t.tid) || (kernelWaits && t.kernel);
   return all.map((t) => ({ ...t, patchState: waits(t) ? 1 - transition.target : transition.target }));
+}
+
+/** The fork of a task: its child has its state. */
+export function birth(state: State, tid: number, facts: Facts): Observation {
+  const own = stateOf(state, tid, facts);
+  return { kind: 'birth', tid, parent: own, child: own };
+}
+
+/** What an interrupt over a task finds. */
+export function interrupt(state: State, f: FunctionName, tid: number, facts: Facts): Observation {
+  const { patchState } = stateOf(state, tid, facts);
+  const [body = ''] = bodiesWith(state, f, patchState);
+  return { kind: 'interrupt', over: tid, patchState, function: f, body };
+}
+
+function stateOf(state: State, tid: number, facts: Facts): { readonly patchState: number; readonly pending: boolean } {
+  const patchState = threads(state, facts).find((t) => t.tid === tid)?.patchState ?? -1;
+  return { patchState, pending: patchState === 1 - (state.transition?.target ?? -1) };
+}
+
+/** The two idle tasks of a machine, or the one of a CPU that is online. */
+export function idleTasks(state: State): Observation {
+  const patchState = state.transition?.target ?? -1;
+  const cpus = [0, 1].filter((cpu) => !state.offline.includes(cpu)).map((cpu) => ({ cpu, patchState }));
+  return { kind: 'idle-tasks', cpus, settled: true };
+}
+
+export function stateFiles(tid: number): Observation {
+  const paths = [`/proc/${tid}/patch_state`, `/proc/${tid}/task/${tid}/patch_state`];
+  return { kind: 'state-files', files: paths.map((path) => ({ path, mode: 0o400 })) };
 }
 
 /** Attribute files of a patch's directory that some generations have. */

@@ -37,6 +37,20 @@ export interface Spinner {
   witness(): Promise<void>;
   /** Ends it. */
   release(): Promise<void>;
+  /**
+   * Which body a call reaches that an interrupt makes over the task.
+   * @param f alpha, beta or quiet of a target module that is loaded
+   */
+  interrupt(f: FunctionName): Promise<void>;
+}
+
+/** A task, or tasks, of a kind that the scenario wants beside what it does. */
+export interface Situation {
+  readonly tid: number;
+  /** Records that it is still so. */
+  witness(): Promise<void>;
+  /** Ends it. */
+  release(): Promise<void>;
 }
 
 /** A task that the scenario has put into a function. */
@@ -61,6 +75,10 @@ export interface Sleeper {
    * @param f alpha, beta or quiet of a target module that is loaded
    */
   call(f: FunctionName): Promise<void>;
+  /** The same for a call that an interrupt makes over the task, which has to be running. */
+  interrupt(f: FunctionName): Promise<void>;
+  /** Has it fork from where it is: what the child is born with is judged. The child is gone soon; the task stays. */
+  fork(): Promise<void>;
 }
 
 export interface ParkOptions {
@@ -70,6 +88,8 @@ export interface ParkOptions {
   readonly activity?: 'uninterruptible' | 'interruptible' | 'running';
   /** Frames between the function and where it is; none when left out. */
   readonly depth?: number;
+  /** Further threads of its process, asleep in user space (up to 64); none when left out, or of a kernel thread. */
+  readonly threads?: number;
 }
 
 export interface ProbeOptions {
@@ -132,6 +152,10 @@ export interface Observe {
   threads(): Promise<void>;
   /** patch_state of every thread, once each that nothing holds has switched. */
   settledThreads(): Promise<void>;
+  /** patch_state of the idle task of every CPU that is online, once it has switched; through a target module. */
+  idleTasks(through: TargetDescription): Promise<void>;
+  /** The files that show patch_state, of a process and of each of its threads. */
+  stateFiles(tid: number): Promise<void>;
   /** The patch's tree in /sys/kernel/livepatch: names, modes, values. */
   sysfs(patch: LivepatchDescription): Promise<void>;
   /** Names of all patches in /sys/kernel/livepatch. */
@@ -181,6 +205,12 @@ export interface ScenarioContext {
   readonly park: (f: FunctionName, options?: ParkOptions) => Promise<Sleeper>;
   /** A task computes in user space. */
   readonly spin: () => Promise<Spinner>;
+  /** A task ends, and is not waited for until it is released. */
+  readonly zombie: () => Promise<Situation>;
+  /** A task forks without end: each child ends at once. */
+  readonly forkStorm: () => Promise<Situation>;
+  /** Takes a CPU offline, or brings it back. */
+  readonly switchCpu: (cpu: number, online: boolean) => Promise<void>;
   /** Sets a kprobe in alpha or beta of a target module, one a module. */
   readonly probe: (f: FunctionName, options: ProbeOptions) => Promise<void>;
   /** Takes away the probe of a target module. */

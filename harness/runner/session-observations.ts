@@ -10,6 +10,7 @@ import type { SeenThread } from '../model/observations/index.js';
 import { references as expectedReferences } from '../model/state.js';
 import { holders, isHeld, kernelThreadsHold, stragglers } from '../model/tasks.js';
 import { type FunctionCalls, callFile } from './function-calls.js';
+import { idleTasks } from './interrupts.js';
 import { probeHit, traced } from './probes.js';
 import type { Observe } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
@@ -36,6 +37,8 @@ export function observations(record: SessionRecord, functions: FunctionCalls): O
   return {
     threads: () => threads(record, false),
     settledThreads: () => threads(record, true),
+    idleTasks: (through) => idleTasks(record, through),
+    stateFiles: (tid) => stateFiles(record, tid),
     sysfs: (patch) => sysfs(record, patch),
     patches: () => patches(record),
     call: (f) => functions.observe(f),
@@ -86,6 +89,20 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
     record.observe(what, groups.join(', '), outcome.span, { kind: 'threads', threads: seen, settled });
     return;
   }
+}
+
+async function stateFiles(record: SessionRecord, tid: number): Promise<void> {
+  const what = `files of thread ${tid} that show patch_state`;
+  record.doing = `looking at ${what}`;
+  const threads = `/proc/${tid}/task`;
+  const own = must(await record.guest.tree(threads, 1), threads).filter((e) => e.name !== '').map((e) => `${threads}/${e.name}/patch_state`);
+  const files: { readonly path: string; readonly mode: number | null }[] = [];
+  for (const path of [`/proc/${tid}/patch_state`, ...own]) {
+    const [entry] = (await record.guest.tree(path, 0)).value ?? [];
+    files.push({ path, mode: entry?.mode ?? null });
+  }
+  const seen = files.map(({ path, mode }) => `${path} ${mode === null ? 'is not there' : `0${mode.toString(8)}`}`).join(', ');
+  record.observe(what, seen, undefined, { kind: 'state-files', files });
 }
 
 /** Reads what callbacks have said in the kernel log since it was last called. */

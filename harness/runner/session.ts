@@ -3,7 +3,9 @@ import type { Guest } from '../guest/guest.js';
 import type { ModuleDescription } from '../model/description.js';
 import { type Judgement, type ReferenceModel, SituationError } from '../model/reference.js';
 import { type Activity, narrated } from './activity.js';
+import { switchCpu } from './cpus.js';
 import { drivenApi } from './driven.js';
+import { forkStorm, zombie } from './forks.js';
 import { FunctionCalls } from './function-calls.js';
 import { ftraceEnabled, probe, trace, unprobe, untrace } from './probes.js';
 import type { ScenarioContext } from './scenario.js';
@@ -42,7 +44,10 @@ export class Session {
       api: drivenApi(record),
       shadow: shadowVariables((patch, call) => performShadowCall(record, patch, call)),
       park: (f, options) => park(record, functions, f, options),
-      spin: () => spin(record),
+      spin: () => spin(record, functions),
+      zombie: () => zombie(record),
+      forkStorm: () => forkStorm(record),
+      switchCpu: (cpu, online) => switchCpu(record, cpu, online),
       probe: (f, options) => probe(record, f, options),
       unprobe: (module) => unprobe(record, module),
       ftraceEnabled: (on) => ftraceEnabled(record, on),

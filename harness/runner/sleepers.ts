@@ -7,7 +7,9 @@ import { type FunctionName, functionKey, targetKeyOf } from '../model/descriptio
 import { SituationError } from '../model/reference.js';
 import { type Body, original } from '../model/state.js';
 import { isHeld, reachableBodies } from '../model/tasks.js';
+import { fork } from './forks.js';
 import { type FunctionCalls, knobOf } from './function-calls.js';
+import { interrupt } from './interrupts.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
 
@@ -41,13 +43,13 @@ export async function park(
   record: SessionRecord,
   functions: FunctionCalls,
   f: FunctionName,
-  { by = 'user', activity = 'uninterruptible', depth = 0 }: ParkOptions = {},
+  { by = 'user', activity = 'uninterruptible', depth = 0, threads = 0 }: ParkOptions = {},
 ): Promise<Sleeper> {
   const directory = `/proc/${f.object}`;
   const what = `park a ${by === 'user' ? 'task' : 'kernel thread'} (${activity}, ${depth} frames deep) in ${f.name}`;
   record.doing = what;
   const call = calls.io(`${directory}/${knobOf(f, 'park a task in')}`, { write: `${activity} ${depth} ${by}`, read: 80 });
-  const { tid, task, started } = await start(record, call, what, by);
+  const { tid, task, started } = await start(record, call, what, by, threads);
   const place: Place = { record, functions, tid, f, by, activity };
   let body = await awaitThere(place, 0);
   const settle = (): Promise<void> =>
@@ -63,6 +65,11 @@ export async function park(
       body = (await leftAlone(place)) ?? body;
       await witness(place, body);
     },
+    interrupt: (other) => {
+      if (activity !== 'running') throw new SituationError(`thread ${tid} sleeps: no interrupt goes off over it`);
+      return interrupt(record, functions, tid, other);
+    },
+    fork: () => fork(record, f.object, tid),
     stopAndContinue: async () => {
       const again = await stopAndContinue(place);
       if (again === undefined) return;
@@ -79,9 +86,10 @@ async function start(
   call: ReturnType<typeof calls.io>,
   what: string,
   by: Place['by'],
+  threads: number,
 ): Promise<{ readonly tid: number; readonly task?: Task; readonly started: Ending }> {
   if (by === 'user') {
-    const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call });
+    const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, threads });
     const task = must(started, what);
     return { tid: task.pid, task, started };
   }

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '../guest/guest.js';
 import { userTicks } from '../guest/tasks.js';
 import { SituationError } from '../model/reference.js';
+import type { FunctionCalls } from './function-calls.js';
+import { interrupt } from './interrupts.js';
 import type { Spinner } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
 
@@ -10,7 +12,7 @@ import type { SessionRecord } from './session-record.js';
 const patience = 10_000;
 
 /** Starts a task that computes in user space, and proves that it does. */
-export async function spin(record: SessionRecord): Promise<Spinner> {
+export async function spin(record: SessionRecord, functions: FunctionCalls): Promise<Spinner> {
   const { guest } = record;
   const what = 'start a task that computes';
   record.doing = what;
@@ -22,6 +24,7 @@ export async function spin(record: SessionRecord): Promise<Spinner> {
   return {
     tid,
     witness: () => witness(record, tid),
+    interrupt: (f) => interrupt(record, functions, tid, f),
     release: async () => {
       const ending = `end thread ${tid}`;
       await record.operate({ kind: 'release', tid }, ending, () => guest.kill(tid, 'SIGKILL'));

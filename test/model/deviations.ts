@@ -68,6 +68,30 @@ function distortions(seen: Observation): Distorted {
   switch (seen.kind) {
     case 'threads':
       return wrongThreads(seen);
+    case 'birth': {
+      const wrong = { patchState: seen.child.patchState === 1 ? 0 : 1, pending: seen.child.pending };
+      return [
+        ['the child on the other side', { ...seen, child: wrong }],
+        ['parent and child on the other side', { ...seen, child: wrong, parent: wrong }],
+        ['another flag of the child', { ...seen, child: { ...seen.child, pending: !seen.child.pending } }],
+      ];
+    }
+    case 'interrupt':
+      return [
+        ['another body', { ...seen, body: seen.body === 'original' ? 'klp_x' : 'original' }],
+        ['over another state', { ...seen, patchState: seen.patchState === 1 ? 0 : 1 }],
+      ];
+    case 'idle-tasks':
+      return seen.cpus.map(({ cpu, patchState }) => [
+        `CPU ${cpu} on the other side`,
+        { ...seen, cpus: seen.cpus.map((c) => (c.cpu === cpu ? { cpu, patchState: patchState === 1 ? 0 : 1 } : c)) },
+      ]);
+    case 'state-files':
+      return seen.files.flatMap(({ path }) =>
+        [0o444, null].map((mode) => [`${mode === null ? 'no' : 'anybody reads'} ${path}`, { ...seen, files: seen.files.map((f) => (f.path === path ? { path, mode } : f)) }] as const),
+      );
+    case 'warnings':
+      return [['a warning', { ...seen, warnings: ['WARNING: CPU: 0 PID: 1 at kernel/livepatch/transition.c:121'] }]];
     case 'sysfs':
       return wrongTrees(seen);
     case 'call': {

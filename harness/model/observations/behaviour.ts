@@ -5,6 +5,7 @@ import { isPinned, pinnedBy } from '../operations/unload.js';
 import { settled } from '../progress.js';
 import { type Facts, type State, entryFor, findPatch, references, stackOf } from '../state.js';
 import { holders, isHeld, reachableBodies, stragglers } from '../tasks.js';
+import { bystanders } from './kinds.js';
 import { type Prediction, type Rule, equal, prediction } from './types.js';
 
 /** The clause that a call of a function speaks to: what it falls back to, what a loading module gets, or who wins. */
@@ -68,8 +69,9 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
   const held = inTransition && isHeld(state, facts);
   const what = `end of the transition of ${patch}`;
   const mayLast = inTransition && stragglers(state).length > 0;
-  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : mayLast ? 'held or ended' : 'ended', held || mayLast)];
-  const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition)];
+  const free = held || mayLast ? [] : bystanders(state, what, ended);
+  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : mayLast ? 'held or ended' : 'ended', held || mayLast), ...free];
+  const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition), ...free];
   const known = findPatch(state, patch);
   // Of a patch that has left already nobody knows which way it went last.
   if (log && known) predictions.push(...completion(patch, known.enabled, log));

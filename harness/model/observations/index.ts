@@ -5,6 +5,7 @@ import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEnd
 import { callbacksRule } from './callbacks.js';
 import { shadowCallRule } from './shadow.js';
 import { leftAloneRule } from './signals.js';
+import { birthRule, idleTasksRule, interruptRule, stateFilesRule, warningsRule } from './kinds.js';
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
 import { threadsRule } from './threads.js';
 import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
@@ -17,6 +18,16 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
   switch (seen.kind) {
     case 'threads':
       return threadsRule(state, seen, facts);
+    case 'birth':
+      return birthRule(state, seen, facts);
+    case 'interrupt':
+      return interruptRule(state, seen, facts);
+    case 'idle-tasks':
+      return idleTasksRule(state, seen, facts);
+    case 'state-files':
+      return stateFilesRule(state, seen, facts);
+    case 'warnings':
+      return warningsRule(state, seen, facts);
     case 'sysfs':
       return sysfsRule(state, seen, facts);
     case 'call':

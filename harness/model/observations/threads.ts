@@ -52,7 +52,8 @@ export const threadsRule: Rule<'threads'> = (state, { threads, settled }, facts)
 function atRest(state: State, what: string, threads: readonly SeenThread[]): readonly Prediction[] {
   const text = '-1 everywhere: nothing is in transition';
   const immediate = state.patches.some((p) => p.description.immediate === true);
-  const clauses: readonly ClauseId[] = immediate ? ['TRN-2', 'IMM-1'] : ['TRN-2'];
+  const storm = state.tasks.some((task) => task.activity === 'forking');
+  const clauses: readonly ClauseId[] = ['TRN-2', ...(immediate ? ['IMM-1'] : []), ...(storm ? ['TRN-16'] : [])];
   return clauses.map((clause) => threadsPrediction(clause, what, threads, text, () => [-1]));
 }
 
@@ -104,6 +105,10 @@ function inTransition(
       predictions.push(ofOne('TRN-11', task, threads, `${target}: thread ${task.tid} computes in user space and is interrupted`, target));
     }
   }
+  for (const { tid, activity } of settled ? state.tasks : []) {
+    if (activity === 'zombie') predictions.push(ofOne('TRN-14', { tid }, threads, `${target}: zombie ${tid} has no stack that could hold it`, target));
+    if (activity === 'forking') predictions.push(threadsPrediction('TRN-16', what, free.filter((t) => !chance.includes(t.tid)), `${target}: all but who is held, though tasks come and go`, () => [target]));
+  }
   if (settled && held.length > 0 && !kernelWaits) {
     const waiting = threads.filter((t) => t.patchState === initial && !chance.includes(t.tid)).map((t) => t.tid);
     const exactly = waiting.length === heldTids.length && waiting.every((tid) => heldTids.includes(tid));
@@ -121,7 +126,7 @@ function holdingClause(state: State, frame: Frame, target: PatchState): ClauseId
 }
 
 /** What one thread reads; it has to be there. */
-function ofOne(clause: ClauseId, { tid }: Task, threads: readonly SeenThread[], text: string, patchState: number): Prediction {
+function ofOne(clause: ClauseId, { tid }: Pick<Task, 'tid'>, threads: readonly SeenThread[], text: string, patchState: number): Prediction {
   const own = threads.filter((t) => t.tid === tid);
   const judged = threadsPrediction(clause, `patch_state of thread ${tid}`, own, text, () => [patchState]);
   return own.length === 1 ? judged : { ...judged, seen: 'the thread is gone', holds: false };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName } from '../description.js';
+import type { SeenState } from './kinds.js';
 import type { ShadowCall, ShadowReport } from '../shadow.js';
 import type { Body, Facts, State } from '../state.js';
 
@@ -33,6 +34,20 @@ export type Observation =
       /** The harness had waited for every thread that nothing holds. */
       readonly settled: boolean;
     }
+  /** What a child is born with, and its parent has, when the child is about to run for the first time. */
+  | { readonly kind: 'birth'; readonly tid: number; readonly parent: SeenState; readonly child: SeenState }
+  /** What an interrupt finds over a thread: its state, and which body a call of the handler reaches. */
+  | { readonly kind: 'interrupt'; readonly over: number; readonly patchState: number; readonly function: FunctionName; readonly body: Body }
+  | {
+      readonly kind: 'idle-tasks';
+      readonly cpus: readonly { readonly cpu: number; readonly patchState: number }[];
+      /** The harness had waited for each to switch. */
+      readonly settled: boolean;
+    }
+  /** Files that show patch_state; null: there is none. */
+  | { readonly kind: 'state-files'; readonly files: readonly { readonly path: string; readonly mode: number | null }[] }
+  /** Titles of the kernel's warnings while a fork storm went on. */
+  | { readonly kind: 'warnings'; readonly warnings: readonly string[] }
   | { readonly kind: 'sysfs'; readonly patch: string; readonly entries: readonly SeenEntry[] | null }
   | { readonly kind: 'call'; readonly function: FunctionName; readonly caller: number; readonly body: Body }
   | { readonly kind: 'references'; readonly module: string; readonly count: number }

@@ -3,6 +3,7 @@ import type { Facts, State } from '../state.js';
 import { api } from './api.js';
 import { writeEnabled } from './enabled.js';
 import { writeForce } from './force.js';
+import { die, forkStorm, switchCpu } from './kinds.js';
 import { load } from './load.js';
 import { shadow } from './shadow.js';
 import { hold, park, release, signal, spin } from './tasks.js';
@@ -52,6 +53,12 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
       return park(state, op);
     case 'spin':
       return spin(state, op);
+    case 'die':
+      return die(state, op);
+    case 'fork-storm':
+      return forkStorm(state, op);
+    case 'switch-cpu':
+      return switchCpu(state, op);
     case 'signal':
       return signal(state, op);
     case 'release':

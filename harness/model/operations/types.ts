@@ -3,7 +3,7 @@ import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName, ModuleDescription } from '../description.js';
 import type { ShadowCall } from '../shadow.js';
 import type { Body, Facts, ProbePlace, State, Tracer } from '../state.js';
-import type { Task } from '../tasks.js';
+import type { Stay, Task } from '../tasks.js';
 
 /** What a scenario does to the kernel. */
 export type Operation =
@@ -30,12 +30,17 @@ export type Operation =
       readonly kind: 'park';
       readonly tid: number;
       readonly by: Task['kind'];
-      readonly activity: Exclude<Task['activity'], 'user space'>;
+      readonly activity: Stay;
       readonly function: FunctionName;
       readonly body: Body;
     }
   /** A task computes in user space. */
   | { readonly kind: 'spin'; readonly tid: number }
+  /** A task ends and becomes a zombie; one that forks without end begins. */
+  | { readonly kind: 'die'; readonly tid: number }
+  | { readonly kind: 'fork-storm'; readonly tid: number }
+  /** A CPU is taken offline, or brought back. */
+  | { readonly kind: 'switch-cpu'; readonly cpu: number; readonly online: boolean }
   /** A task is sent SIGSTOP and SIGCONT. */
   | { readonly kind: 'signal'; readonly tid: number }
   | { readonly kind: 'release'; readonly tid: number };

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+import type { State } from '../state.js';
+import type { Task } from '../tasks.js';
+import { type OperationOf, type Outcome, staged } from './types.js';
+
+/** A task ends, and nobody waits for it: it stays as a zombie, without a stack. */
+export function die(state: State, { tid }: OperationOf<'die'>): readonly Outcome[] {
+  return [staged(`task ${tid} is a zombie`, withNew(state, tid, 'zombie'))];
+}
+
+/** A task forks without end; each child ends at once, and is waited for. */
+export function forkStorm(state: State, { tid }: OperationOf<'fork-storm'>): readonly Outcome[] {
+  return [staged(`task ${tid} forks without end`, withNew(state, tid, 'forking'))];
+}
+
+function withNew(state: State, tid: number, activity: Task['activity']): State {
+  return { ...state, tasks: [...state.tasks, { tid, kind: 'user', activity, frames: [], signalled: false }] };
+}
+
+/**
+ * A CPU is taken offline, or brought back. The work that switches tasks holds off both (get_online_cpus() in
+ * klp_try_complete_transition, kernel/livepatch/transition.c).
+ */
+export function switchCpu(state: State, { cpu, online }: OperationOf<'switch-cpu'>): readonly Outcome[] {
+  const others = state.offline.filter((c) => c !== cpu);
+  return [staged(`CPU ${cpu} is ${online ? 'online' : 'offline'}`, { ...state, offline: online ? others : [...others, cpu] })];
+}
