@@ -170,6 +170,8 @@ export const forkStorms = scenario({
   clauses: ['TRN-16', 'TRN-1', 'TRN-2', 'TRN-5', 'TRN-6'],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, patch],
+  // May come on 4.14; whether it does is judged.
+  splats: [/klp_complete_transition/],
   async run({ load, unload, disable, park, forkStorm, model, observe }) {
     await load(lib);
     const storm = await forkStorm();

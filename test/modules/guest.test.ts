@@ -111,6 +111,47 @@ async function tryOn(t: Test, name: string): Promise<void> {
     }
   });
 
+  await t.test('a sleeper forks from where it is, and its child is gone soon', async (t) => {
+    const fork = async (tid: number): Promise<string> => {
+      const [outcome] = must(await guest.batch([calls.io('/proc/klp_target/fork', { write: String(tid), read: 80 })]), 'fork');
+      return outcome.ok ? outcome.value.data.toString().trim() : outcome.name;
+    };
+    const gone = (child: number): Promise<void> =>
+      until(`child ${child} gone`, async () => /^(Z|X|ENOENT|ESRCH)$/.test(await schedulerState(guest, child)));
+    const parked = await park(guest, 'uninterruptible 0 user');
+    const [made] = must(await guest.batch([calls.io('/proc/klp_target/beta', { write: 'interruptible 3 kernel', read: 80 })]), 'batch');
+    const kernel = Number(must(made, 'a kernel thread').data.toString());
+    for (const tid of [parked.pid, kernel, parked.pid]) {
+      const said = await fork(tid);
+      t.match(said, /^\d+ -1 0 -1 0$/, 'at rest');
+      await gone(Number(said.split(' ')[0]));
+      t.equal(await ask({ pid: tid }, 'klp_target_quiet'), 'original', 'the parent sleeps on');
+    }
+    t.equal(await fork(1), 'ESRCH');
+    t.equal(await fork(0), 'ESRCH');
+    for (const tid of [parked.pid, kernel]) t.equal(await wrote('/proc/klp_target/release', String(tid)), 'OK');
+    t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } }, 'it alone says so');
+  });
+
+  await t.test('an interrupt goes off over a task that runs, and over an idle CPU', async (t) => {
+    const interrupt = async (words: string): Promise<string> => {
+      const [outcome] = must(await guest.batch([calls.io('/proc/klp_target/interrupt', { write: words, read: 80 })]), 'interrupt');
+      return outcome.ok ? outcome.value.data.toString().trim() : outcome.name;
+    };
+    const call = calls.io('/proc/klp_target/alpha', { write: 'running 0 user', read: 80 });
+    const running = must(await guest.spawn({ kind: 'op', name: 'klp-running', call }), 'a task that runs');
+    await until('it runs', async () => /^\d+ \d+ [1-9]/.test(await text('/proc/klp_target/sleepers')));
+    t.equal(await interrupt(`${running.pid} klp_target_quiet`), '-1 original');
+    t.equal(await interrupt(`${running.pid} klp_target_alpha`), '-1 klp_patch', 'it passes the gate');
+    t.equal(await interrupt(`${running.pid} klp_target_nothing`), 'ENOENT');
+    t.equal(await interrupt('4000000 klp_target_quiet'), 'ESRCH');
+    t.equal(await interrupt('idle 7'), 'ENXIO');
+    t.equal(await interrupt('idle'), 'EINVAL');
+    t.equal(await wrote('/proc/klp_target/release', String(running.pid)), 'OK');
+    must(await guest.wait(running, 60_000), 'end');
+    for (const cpu of [0, 1]) t.equal(await interrupt(`idle ${cpu}`), '-1', `CPU ${cpu}`);
+  });
+
   await t.test('a signal has the system call of an interruptible sleeper restarted', async (t) => {
     const parked = await park(guest, 'interruptible 1 user');
     const number = async (): Promise<number> => Number((await text('/proc/klp_target/sleepers')).split(' ')[1]);
