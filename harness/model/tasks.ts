@@ -5,8 +5,8 @@ import { type Body, type Facts, type PatchState, type State, bodyIn, entryFor, o
 /*
  * What is known of tasks: where those are that the scenario has put somewhere, which of them hold a transition, and which
  * code a call of theirs reaches. A task's pending flag (TIF_PATCH_PENDING) is set as long as it has a transition's other
- * state; nothing shows it. Idle tasks are in no list of /proc: nothing shows their state but the end of the transition, for
- * which they have to switch as well.
+ * state; only a target module shows it. Idle tasks are in no list of /proc: an interrupt over one shows its state, and the
+ * end of the transition, for which they have to switch as well.
  */
 
 /** One frame that matters: a patchable function, and the body of it that the task entered. */

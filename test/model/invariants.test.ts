@@ -93,6 +93,8 @@ function operations(known: readonly LivepatchDescription[]): fc.Arbitrary<Operat
         .map(([task, by, activity, fn, body]): Operation => ({ kind: 'park', tid: task, by, activity, function: fn, body })),
     },
     tid.map((task): Operation => ({ kind: 'spin', tid: task })),
+    fc.tuple(fc.constantFrom('die' as const, 'fork-storm' as const), tid).map(([kind, task]): Operation => ({ kind, tid: task })),
+    fc.boolean().map((online): Operation => ({ kind: 'switch-cpu', cpu: 1, online })),
     tid.map((task): Operation => ({ kind: 'signal', tid: task })),
     tid.map((task): Operation => ({ kind: 'release', tid: task })),
   );
@@ -110,9 +112,9 @@ function impossible(state: State, op: Operation): boolean {
   const loaded = (name: string): boolean => state.modules.some((m) => m.name === name);
   if (op.kind === 'load') return loaded(op.module.name);
   if (op.kind === 'unload') return op.module === 'klp_target' && state.tasks.length > 0;
-  if (op.kind === 'park' || op.kind === 'spin') {
+  if (op.kind === 'park' || op.kind === 'spin' || op.kind === 'die' || op.kind === 'fork-storm') {
     const before = state.tasks.find((task) => task.tid === op.tid);
-    if (op.kind === 'spin') return before !== undefined;
+    if (op.kind !== 'park') return before !== undefined;
     // Only one that a signal took out comes back, and as it was.
     const back = before?.frames.length === 0 && before.activity === op.activity && before.kind === op.by;
     return !loaded(op.function.object) || (before !== undefined && !back);

@@ -106,8 +106,13 @@ function inTransition(
     }
   }
   for (const { tid, activity } of settled ? state.tasks : []) {
-    if (activity === 'zombie') predictions.push(ofOne('TRN-14', { tid }, threads, `${target}: zombie ${tid} has no stack that could hold it`, target));
-    if (activity === 'forking') predictions.push(threadsPrediction('TRN-16', what, free.filter((t) => !chance.includes(t.tid)), `${target}: all but who is held, though tasks come and go`, () => [target]));
+    if (activity === 'zombie') {
+      predictions.push(ofOne('TRN-14', { tid }, threads, `${target}: zombie ${tid} has no stack that could hold it`, target));
+    }
+    if (activity === 'forking') {
+      const certain = free.filter((t) => !chance.includes(t.tid));
+      predictions.push(threadsPrediction('TRN-16', what, certain, `${target}, though tasks are born and end`, () => [target]));
+    }
   }
   if (settled && held.length > 0 && !kernelWaits) {
     const waiting = threads.filter((t) => t.patchState === initial && !chance.includes(t.tid)).map((t) => t.tid);
