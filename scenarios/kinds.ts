@@ -107,6 +107,33 @@ export const zombieHoldsNothing = scenario({
   },
 });
 
+export const dyingHolds = scenario({
+  id: 'dying-task-holds-transition',
+  title: 'A task that has been killed and sleeps in the patched function on its way out holds the enable, one in the replacement the disable',
+  clauses: ['CHK-1', 'CHK-3', 'TRN-1', 'TRN-5', 'TRN-16'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, disable, park, forkStorm, observe }) {
+    await load(lib);
+    const storm = await forkStorm();
+    const before = await park(lib.alpha, { dying: true });
+    await load(patch);
+    await observe.settledThreads();
+    await before.witness();
+    await before.call(lib.alpha);
+    await before.release();
+    await observe.transitionEnd(patch);
+    const after = await park(lib.alpha, { dying: true });
+    await disable(patch);
+    await observe.settledThreads();
+    await after.witness();
+    await after.release();
+    await observe.transitionEnd(patch);
+    await storm.release();
+    await observe.threads();
+  },
+});
+
 export const offlineCpu = scenario({
   id: 'offline-cpu-holds-nothing',
   title: 'A CPU that is offline holds no transition, and its idle task is switched when it comes back in the middle of one',

@@ -8,6 +8,12 @@ export async function schedulerState(guest: Guest, tid: number): Promise<string>
   return stat.ok ? (fields(stat.value)[0] ?? '?') : stat.name;
 }
 
+/** Whether a thread is on its way out (PF_EXITING, include/linux/sched.h); false when there is no such thread. */
+export async function isExiting(guest: Guest, tid: number): Promise<boolean> {
+  const stat = await guest.readText(`/proc/${tid}/stat`);
+  return stat.ok && (Number(fields(stat.value)[6]) & 0x4) !== 0;
+}
+
 /**
  * Clock ticks that a thread has spent in user space (utime of proc(5)).
  * @throws SituationError when there is no such thread

@@ -88,6 +88,8 @@ export interface ParkOptions {
   readonly activity?: 'uninterruptible' | 'interruptible' | 'running';
   /** Frames between the function and where it is; none when left out. */
   readonly depth?: number;
+  /** A user task that has been killed, and sleeps uninterruptibly on its way out of the kernel. */
+  readonly dying?: boolean;
   /** Further threads of its process, asleep in user space (up to 64); none when left out, or of a kernel thread. */
   readonly threads?: number;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Span, type Task, calls, must } from '../guest/guest.js';
+import { type Call, type Span, type Task, calls, must } from '../guest/guest.js';
 import { beginsTransition } from '../guest/holders.js';
-import { schedulerState } from '../guest/tasks.js';
+import { isExiting, schedulerState } from '../guest/tasks.js';
 import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
 import { type Body, original } from '../model/state.js';
@@ -36,6 +36,7 @@ interface Place {
   readonly f: FunctionName;
   readonly by: NonNullable<ParkOptions['by']>;
   readonly activity: NonNullable<ParkOptions['activity']>;
+  readonly dying: boolean;
 }
 
 /** Starts a task that enters a function and stays there, and proves that it does. */
@@ -43,14 +44,20 @@ export async function park(
   record: SessionRecord,
   functions: FunctionCalls,
   f: FunctionName,
-  { by = 'user', activity = 'uninterruptible', depth = 0, threads = 0 }: ParkOptions = {},
+  { by = 'user', activity = 'uninterruptible', depth = 0, threads = 0, dying = false }: ParkOptions = {},
 ): Promise<Sleeper> {
+  if (dying && (by === 'kernel' || activity !== 'uninterruptible' || depth > 0)) {
+    throw new SituationError('only a user task can be killed, and it sleeps uninterruptibly in the function itself then');
+  }
   const directory = `/proc/${f.object}`;
   const what = `park a ${by === 'user' ? 'task' : 'kernel thread'} (${activity}, ${depth} frames deep) in ${f.name}`;
   record.doing = what;
-  const call = calls.io(`${directory}/${knobOf(f, 'park a task in')}`, { write: `${activity} ${depth} ${by}`, read: 80 });
-  const { tid, task, started } = await start(record, call, what, by, threads);
-  const place: Place = { record, functions, tid, f, by, activity };
+  const knob = knobOf(f, 'park a task in');
+  const call = calls.io(`${directory}/${knob}`, { write: `${activity} ${depth} ${by}`, read: 80 });
+  const asUser = dying ? calls.write(`${directory}/dying`, knob) : call;
+  const { tid, task, started } = by === 'user' ? await startTask(record, asUser, threads, what) : await startThread(record, call, what);
+  const place: Place = { record, functions, tid, f, by, activity, dying };
+  if (dying) await killWaiting(record, tid);
   let body = await awaitThere(place, 0);
   const settle = (): Promise<void> =>
     record.operate({ kind: 'park', tid, by, activity, function: f, body }, what, () => Promise.resolve(started));
@@ -80,22 +87,37 @@ export async function park(
   };
 }
 
-/** The task that makes the call, or the kernel thread that the module makes of it. */
-async function start(
-  { guest }: SessionRecord,
-  call: ReturnType<typeof calls.io>,
-  what: string,
-  by: Place['by'],
-  threads: number,
-): Promise<{ readonly tid: number; readonly task?: Task; readonly started: Ending }> {
-  if (by === 'user') {
-    const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, threads });
-    const task = must(started, what);
-    return { tid: task.pid, task, started };
-  }
+interface Started {
+  readonly tid: number;
+  /** Of a user task. */
+  readonly task?: Task;
+  readonly started: Ending;
+}
+
+/** The task that makes the call. */
+async function startTask({ guest }: SessionRecord, call: Call, threads: number, what: string): Promise<Started> {
+  const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, threads });
+  const task = must(started, what);
+  return { tid: task.pid, task, started };
+}
+
+/** The kernel thread that the module makes of the call. */
+async function startThread({ guest }: SessionRecord, call: ReturnType<typeof calls.io>, what: string): Promise<Started> {
   const started = await guest.batch([call]);
   const [made] = must(started, what);
   return { tid: Number(must(made, what).data.toString()), started };
+}
+
+/** Kills a task once it waits for that. */
+async function killWaiting({ guest, slowdown }: SessionRecord, tid: number): Promise<void> {
+  const deadline = Date.now() + patience.park * slowdown;
+  for (;;) {
+    const [stack] = await guest.stacks([tid]);
+    if (stack?.ok === true && stack.value.includes('dying_write')) break;
+    if (Date.now() > deadline) throw new SituationError(`thread ${tid} does not wait to be killed`);
+    await sleep(20);
+  }
+  must(await guest.kill(tid, 'SIGKILL'), `kill thread ${tid}`);
 }
 
 /** What the target says of a task in it. */
@@ -165,12 +187,15 @@ async function witness(place: Place, body: Body): Promise<void> {
   record.witness(`thread ${tid} ${activity === 'running' ? 'runs' : 'sleeps'} in ${body} of ${f.name}`, proof, span);
 }
 
-async function sleeps({ record, tid, f }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+async function sleeps({ record, tid, f, dying }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
   const [stack] = await record.guest.stacks([tid]);
   if (stack?.ok !== true || !stack.value.includes(frameOf(f, body))) {
     throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
   }
-  return { proof: stack.value.trim().split('\n'), span: stack.span };
+  const proof = stack.value.trim().split('\n');
+  if (!dying) return { proof, span: stack.span };
+  if (!(await isExiting(record.guest, tid))) throw new SituationError(`thread ${tid} was killed, but is not on its way out`);
+  return { proof: ['PF_EXITING is set', ...proof], span: stack.span };
 }
 
 /** Its loop goes on. */

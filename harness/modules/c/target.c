@@ -14,6 +14,9 @@
  *                 of the same open file gives what the function said, or the
  *                 thread id of the kernel thread. A signal to an interruptible
  *                 one has the system call restarted.
+ * dying           write alpha or beta: the calling task stays until it is killed,
+ *                 and then sleeps in that function on its way out, as the file is
+ *                 closed, until it is released
  * release         write a thread id: that task is let go, and is gone if it is
  *                 a kernel thread
  * sleepers        read: a line for each of these: thread id, how many had come
@@ -231,6 +234,37 @@ static int said_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static ssize_t dying_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char name[10];
+	int i, ret = words_from_user(name, sizeof(name), buf, len);
+
+	if (ret)
+		return ret;
+	if (file->private_data)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(functions); i++) {
+		if (!functions[i].inside || strcmp(name, functions[i].name))
+			continue;
+		file->private_data = (void *)&functions[i];
+		return wait_event_killable(sleepers_wait, false);
+	}
+	return -EINVAL;
+}
+
+static int dying_release(struct inode *inode, struct file *file)
+{
+	const struct function *f = file->private_data;
+	struct sleeper s = { .task = current, .activity = UNINTERRUPTIBLE };
+
+	if (!f || !(current->flags & PF_EXITING))
+		return 0;
+	sleeper_begins(&s);
+	f->call();
+	sleeper_ends(&s);
+	return 0;
+}
+
 static ssize_t release_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
 	int tid, ret;
@@ -356,6 +390,10 @@ static const PROC_OPS function_ops = {
 	PROC_WRITE = function_write,
 	PROC_RELEASE = said_release,
 };
+static const PROC_OPS dying_ops = {
+	PROC_WRITE = dying_write,
+	PROC_RELEASE = dying_release,
+};
 static const PROC_OPS release_ops = { PROC_WRITE = release_write };
 static const PROC_OPS sleepers_ops = { PROC_READ = sleepers_read };
 static const PROC_OPS ask_ops = {
@@ -390,7 +428,8 @@ static bool make_files(void)
 	for (i = 0; i < ARRAY_SIZE(functions); i++)
 		if (!proc_create_data(functions[i].name, 0600, directory, &function_ops, (void *)&functions[i]))
 			return false;
-	return proc_create("release", 0200, directory, &release_ops) &&
+	return proc_create("dying", 0200, directory, &dying_ops) &&
+	       proc_create("release", 0200, directory, &release_ops) &&
 	       proc_create("sleepers", 0400, directory, &sleepers_ops) &&
 	       proc_create("ask", 0600, directory, &ask_ops) &&
 	       proc_create("fork", 0600, directory, &fork_ops) &&
