@@ -78,7 +78,7 @@ async function ask(
 ): Promise<{ readonly patchState: number; readonly said: string; readonly span: Outcome<unknown>['span'] }> {
   const [outcome] = must(await guest.batch([calls.io(`/proc/${target}/interrupt`, { write: words, read: 80 })]), what);
   if (!outcome.ok) throw new SituationError(`${what}: ${outcome.name}: ${reasons[outcome.name] ?? 'unexpected'}`);
-  const [, state = '', said = ''] = /^(-?\d+) (.*)$/.exec(outcome.value.data.toString().trimEnd()) ?? [];
+  const [, state = '', said = ''] = /^(-?\d+)(?: (.*))?$/.exec(outcome.value.data.toString().trimEnd()) ?? [];
   if (state === '') throw new SituationError(`${what}: the target module says "${outcome.value.data.toString()}"`);
   return { patchState: Number(state), said, span: outcome.span };
 }
