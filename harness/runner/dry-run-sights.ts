@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { type FunctionName, type LivepatchDescription, entriesOf, vmlinux } from '../model/description.js';
 import { type Observation, type SeenEntry, type SeenThread, predict } from '../model/observations/index.js';
+import { reasonOf } from '../model/observations/reasons.js';
 import { directoryOf } from '../model/operations/register.js';
 import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
@@ -32,6 +33,15 @@ export function threads(state: State, facts: Facts): readonly SeenThread[] {
   const kernelWaits = transition.target === 1 && kernelThreadsHold(facts);
   const waits = (t: { readonly tid: number; readonly kernel: boolean }): boolean => held.has(t.tid) || (kernelWaits && t.kernel);
   return all.map((t) => ({ ...t, patchState: waits(t) ? 1 - transition.target : transition.target }));
+}
+
+/** What the kernel says of those that hold the transition. */
+export function reasons(state: State, facts: Facts): Observation {
+  const lines = holders(state).map((h) => {
+    const [speaker = '', what = ''] = reasonOf(h, facts).split(': ');
+    return `livepatch: ${speaker}: klp-sleeper:${h.task.tid} ${what}`;
+  });
+  return { kind: 'reasons', lines };
 }
 
 /** Attribute files of a patch's directory that some generations have. */

@@ -68,7 +68,7 @@ export interface ParkOptions {
   readonly by?: 'user' | 'kernel';
   /** How it sleeps, or that it runs, giving up its CPU when another task wants it; uninterruptible when left out. */
   readonly activity?: 'uninterruptible' | 'interruptible' | 'running';
-  /** Frames between the function and where it is; none when left out. */
+  /** Frames between the function and where it is: up to 80, which every stack check can take, or 100 to 150, which none can. None when left out. */
   readonly depth?: number;
 }
 
@@ -132,6 +132,11 @@ export interface Observe {
   threads(): Promise<void>;
   /** patch_state of every thread, once each that nothing holds has switched. */
   settledThreads(): Promise<void>;
+  /**
+   * Which tasks the kernel logs as not switched, and why: over several of its attempts, which begin once all that nothing holds
+   * have switched. Debug messages are switched on for it.
+   */
+  reasons(): Promise<void>;
   /** The patch's tree in /sys/kernel/livepatch: names, modes, values. */
   sysfs(patch: LivepatchDescription): Promise<void>;
   /** Names of all patches in /sys/kernel/livepatch. */

@@ -11,6 +11,7 @@ import { references as expectedReferences } from '../model/state.js';
 import { holders, isHeld, kernelThreadsHold, stragglers } from '../model/tasks.js';
 import { type FunctionCalls, callFile } from './function-calls.js';
 import { probeHit, traced } from './probes.js';
+import { reasons } from './reasons.js';
 import type { Observe } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
 
@@ -36,6 +37,7 @@ export function observations(record: SessionRecord, functions: FunctionCalls): O
   return {
     threads: () => threads(record, false),
     settledThreads: () => threads(record, true),
+    reasons: () => reasons(record),
     sysfs: (patch) => sysfs(record, patch),
     patches: () => patches(record),
     call: (f) => functions.observe(f),

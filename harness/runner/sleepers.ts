@@ -3,11 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Span, type Task, calls, must } from '../guest/guest.js';
 import { beginsTransition } from '../guest/holders.js';
 import { schedulerState } from '../guest/tasks.js';
+import { readTrace } from '../guest/tracefs.js';
 import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
-import { type Body, original } from '../model/state.js';
+import { type Body, original, pristine } from '../model/state.js';
+import { type Below, below, gateBelow } from '../model/reliability.js';
 import { isHeld, reachableBodies } from '../model/tasks.js';
 import { type FunctionCalls, knobOf } from './function-calls.js';
+import { readProbe } from './probes.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
 
@@ -34,6 +37,7 @@ interface Place {
   readonly f: FunctionName;
   readonly by: NonNullable<ParkOptions['by']>;
   readonly activity: NonNullable<ParkOptions['activity']>;
+  readonly depth: number;
 }
 
 /** Starts a task that enters a function and stays there, and proves that it does. */
@@ -47,11 +51,11 @@ export async function park(
   const what = `park a ${by === 'user' ? 'task' : 'kernel thread'} (${activity}, ${depth} frames deep) in ${f.name}`;
   record.doing = what;
   const call = calls.io(`${directory}/${knobOf(f, 'park a task in')}`, { write: `${activity} ${depth} ${by}`, read: 80 });
-  const { tid, task, started } = await start(record, call, what, by);
-  const place: Place = { record, functions, tid, f, by, activity };
+  const { tid, task, started } = await start(record, call, what, { by, activity });
+  const place: Place = { record, functions, tid, f, by, activity, depth };
   let body = await awaitThere(place, 0);
   const settle = (): Promise<void> =>
-    record.operate({ kind: 'park', tid, by, activity, function: f, body }, what, () => Promise.resolve(started));
+    record.operate({ kind: 'park', tid, by, activity, function: f, body, depth }, what, () => Promise.resolve(started));
   await settle();
   await witness(place, body);
   return {
@@ -78,10 +82,12 @@ async function start(
   { guest }: SessionRecord,
   call: ReturnType<typeof calls.io>,
   what: string,
-  by: Place['by'],
+  { by, activity }: Pick<Place, 'by' | 'activity'>,
 ): Promise<{ readonly tid: number; readonly task?: Task; readonly started: Ending }> {
   if (by === 'user') {
-    const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call });
+    // The kernel's worker then has a CPU on which it does not push the task aside.
+    const cpus = activity === 'running' ? { cpus: [1] } : {};
+    const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, ...cpus });
     const task = must(started, what);
     return { tid: task.pid, task, started };
   }
@@ -96,6 +102,8 @@ interface Entry {
   readonly number: number;
   /** Of the loop of one that runs. */
   readonly turns: number;
+  /** Of the function that calls itself to make the stack deep. */
+  readonly frames: number;
   readonly span: Span;
 }
 
@@ -103,13 +111,14 @@ async function entryOf({ record, tid, f }: Place): Promise<Entry | undefined> {
   const file = `/proc/${f.object}/sleepers`;
   const outcome = await record.guest.readText(file);
   const lines = must(outcome, file).split('\n').map((line) => line.split(' ').map(Number));
-  const [, number, turns] = lines.find(([of]) => of === tid) ?? [];
-  return number === undefined || turns === undefined ? undefined : { number, turns, span: outcome.span };
+  const [, number, turns, frames] = lines.find(([of]) => of === tid) ?? [];
+  if (number === undefined || turns === undefined || frames === undefined) return undefined;
+  return { number, turns, frames, span: outcome.span };
 }
 
 /**
  * Waits until a task is in a body of the function, and has come there later than `after`.
- * @returns which body, as its stack shows; of one that runs it must be clear from the model
+ * @returns which body, as its stack shows; where that does not show it, it must be clear from the model
  */
 async function awaitThere(place: Place, after: number): Promise<Body> {
   const { record, tid, f, activity } = place;
@@ -122,9 +131,10 @@ async function awaitThere(place: Place, after: number): Promise<Body> {
     const frames = stack?.ok === true ? stack.value : '';
     const entry = await entryOf(place);
     if (now === stateOf[activity] && entry !== undefined && entry.number > after) {
-      if (activity === 'running' && entry.turns > 0) return onlyOne(bodies, place);
+      const there = entry.frames === place.depth + 1;
+      if (activity === 'running' ? entry.turns > 0 : there && isObscured(place)) return onlyOne(bodies, place);
       const body = bodies.find((b) => frames.includes(frameOf(f, b)));
-      if (activity !== 'running' && body !== undefined) return body;
+      if (activity !== 'running' && there && body !== undefined) return body;
     }
     if (now === 'Z' || Date.now() > deadline) {
       const does = activity === 'running' ? 'run' : 'sleep';
@@ -138,7 +148,21 @@ async function awaitThere(place: Place, after: number): Promise<Body> {
 
 function onlyOne([body, other]: readonly Body[], { tid, f }: Place): Body {
   if (body !== undefined && other === undefined) return body;
-  throw new SituationError(`thread ${tid} runs in ${f.name}, but the stack of a running thread does not show in which body`);
+  throw new SituationError(`thread ${tid} is in ${f.name}, but its stack does not show in which body`);
+}
+
+/** Frames that /proc/<tid>/stack has room for, but for a few (64: MAX_STACK_TRACE_DEPTH, fs/proc/base.c). */
+const shown = 50;
+
+/** Whether /proc/<tid>/stack may lack the function: it is too far away, or a kretprobe has put itself in between. */
+function isObscured(place: Place): boolean {
+  return place.depth > shown || wayOf(place).trampoline === 'kretprobe';
+}
+
+/** What lies between the task and its function, or would if it came now. */
+function wayOf({ record, tid, f, depth }: Place): Below {
+  const [state = pristine] = record.model.states;
+  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth);
 }
 
 async function witness(place: Place, body: Body): Promise<void> {
@@ -157,12 +181,35 @@ async function witness(place: Place, body: Body): Promise<void> {
   record.witness(`thread ${tid} ${activity === 'running' ? 'runs' : 'sleeps'} in ${body} of ${f.name}`, proof, span);
 }
 
-async function sleeps({ record, tid, f }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+async function sleeps(place: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+  const { record, tid, f, depth } = place;
   const [stack] = await record.guest.stacks([tid]);
-  if (stack?.ok !== true || !stack.value.includes(frameOf(f, body))) {
+  const entry = await entryOf(place);
+  const frame = isObscured(place) ? 'sleep_below+' : frameOf(f, body);
+  if (stack?.ok !== true || !stack.value.includes(frame) || entry?.frames !== depth + 1) {
     throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
   }
-  return { proof: stack.value.trim().split('\n'), span: stack.span };
+  const proof = stack.value.trim().split('\n');
+  if (depth > 0) proof.push(`it is ${depth} frames below, as it counts them`);
+  proof.push(...(await followed(place)));
+  return { proof, span: { begin: stack.span.begin, end: entry.span.end } };
+}
+
+/** That the function which the task called to stay there has been entered under a tracer, or a kretprobe, and not left. */
+async function followed(place: Place): Promise<readonly string[]> {
+  const { record, f } = place;
+  const { trampoline } = wayOf(place);
+  const { name } = gateBelow(f);
+  if (trampoline === 'kretprobe') {
+    const { inside } = await readProbe(record, f.object);
+    if (inside === 0) throw new SituationError(`the kretprobe in ${name} waits for no return`);
+    return [`calls of ${name} that its kretprobe has seen begin and not end: ${inside}`];
+  }
+  if (trampoline === 'none') return [];
+  const trace = await readTrace(record.guest);
+  const open = must(trace, 'trace').split('\n').find((line) => line.includes(name) && line.trimEnd().endsWith('{'));
+  if (open === undefined) throw new SituationError(`the graph tracer has recorded no call of ${name} that has not returned`);
+  return [`trace: ${open.trim()}`];
 }
 
 /** Its loop goes on. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
-import { type FunctionName, functionKey } from '../description.js';
+import { type FunctionName, entriesOf, functionKey } from '../description.js';
 import { isPinned, pinnedBy } from '../operations/unload.js';
 import { settled } from '../progress.js';
-import { type Facts, type State, entryFor, findPatch, references, stackOf } from '../state.js';
+import { type Facts, type State, entryFor, findPatch, isLoaded, references, stackOf } from '../state.js';
 import { holders, isHeld, reachableBodies, stragglers } from '../tasks.js';
 import { type Prediction, type Rule, equal, prediction } from './types.js';
 
@@ -71,6 +71,9 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
   if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : mayLast ? 'held or ended' : 'ended', held || mayLast)];
   const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition)];
   const known = findPatch(state, patch);
+  if (known?.enabled && entriesOf(known.description).some((e) => !isLoaded(state, e.object.name))) {
+    predictions.push(prediction('CHK-9', `${what}, of whose objects some are not loaded`, 'ended', held ? 'held' : 'ended', !inTransition));
+  }
   // Of a patch that has left already nobody knows which way it went last.
   if (log && known) predictions.push(...completion(patch, known.enabled, log));
   return predictions;

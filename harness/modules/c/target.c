@@ -17,19 +17,21 @@
  * release         write a thread id: that task is let go, and is gone if it is
  *                 a kernel thread
  * sleepers        read: a line for each of these: thread id, how many had come
- *                 when it did, and how many turns of its loop it has done if it
- *                 runs
+ *                 when it did, how many turns of its loop it has done if it
+ *                 runs, and how many frames of sleep_below() it has on its
+ *                 stack: one more than <depth>
  * ask             write "<tid> <symbol>": that task wakes, calls the function
  *                 of that name and type that some target module exports, and
  *                 sleeps again; then the write returns. A later read of the
  *                 same open file gives what the function said. ESRCH: no such
  *                 sleeper; ENOENT: no such symbol.
- * probe           write "<place> <function> <post>": a probe in alpha or beta;
+ * probe           write "<place> <function> <post>": a probe in alpha, beta or gate;
  *                 the write fails with what register_kprobe() returned. <place>
  *                 is entry, inside (behind the ftrace site) or return (a
- *                 kretprobe), <post> is post or nopost: whether it has a
- *                 post_handler. EBUSY: there is one already. Write "remove":
- *                 there is none any more. Read: how often it was hit.
+ *                 kretprobe; the only one for gate), <post> is post or nopost:
+ *                 whether it has a post_handler. EBUSY: there is one already.
+ *                 Write "remove": there is none any more. Read: how often it
+ *                 was hit, and how many calls a kretprobe waits for.
  */
 #include <linux/module.h>
 #include "proc.h"
@@ -142,6 +144,9 @@ static const struct function functions[] = {
 	{ "common", klp_common },
 };
 
+/* What every task calls that stays in one of them. */
+static const struct function gate = { "gate", (void *)FN(gate) };
+
 #include "kernel-sleepers.h"
 #include "probe.h"
 
@@ -178,7 +183,7 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 		return ret;
 	if (file->private_data || !f->inside)
 		return -EINVAL;
-	if (sscanf(words, "%19s %u %9s", activity, &s.depth, who) != 3 || s.depth > 100)
+	if (sscanf(words, "%19s %u %9s", activity, &s.depth, who) != 3 || s.depth > 150)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(activities) && strcmp(activity, activities[i]);)
 		i++;
@@ -274,6 +279,10 @@ static ssize_t probe_write(struct file *file, const char __user *buf, size_t len
 	}
 	if (n != 3 || (strcmp(place, "entry") && strcmp(place, "inside") && strcmp(place, "return")))
 		return -EINVAL;
+	if (!strcmp(name, "gate")) {
+		ret = strcmp(place, "return") ? -EINVAL : change_probe(place, &gate, false);
+		return ret ? ret : len;
+	}
 	for (i = 0; i < ARRAY_SIZE(functions); i++) {
 		if (!functions[i].inside || strcmp(name, functions[i].name))
 			continue;
@@ -285,11 +294,11 @@ static ssize_t probe_write(struct file *file, const char __user *buf, size_t len
 
 static ssize_t probe_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
 {
-	char text[20];
+	char text[30];
 
 	if (*pos)
 		return 0;
-	snprintf(text, sizeof(text), "%d", atomic_read(&probe_hits));
+	snprintf(text, sizeof(text), "%d %d", atomic_read(&probe_hits), atomic_read(&probe_inside));
 	return give(text, buf, len, pos);
 }
 

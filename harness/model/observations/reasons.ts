@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+import type { ClauseId } from '../catalogue/types.js';
+import type { Facts } from '../state.js';
+import { type Holder, holders, stragglers } from '../tasks.js';
+import { type Prediction, type Rule, prediction } from './types.js';
+
+/* What klp_try_switch_task() says of a task that it does not switch, with dynamic debug on (kernel/livepatch/transition.c). */
+
+/** One line of it. */
+export interface LoggedReason {
+  readonly tid: number;
+  /** The function that says so, and what: without the task. */
+  readonly text: string;
+}
+
+/** Lines that give a reason; others are left out. */
+export function loggedReasons(lines: readonly string[]): readonly LoggedReason[] {
+  return lines.flatMap((line) => {
+    const match = /^livepatch: (klp_\w+): .*:(\d+) (is running|is sleeping on function .*|has an unreliable stack)\s*$/.exec(line);
+    return match ? [{ tid: Number(match[2]), text: `${match[1]}: ${match[3]}` }] : [];
+  });
+}
+
+/** The kernel's words for why it does not switch a task. */
+export function reasonOf({ why, frame }: Holder, facts: Facts): string {
+  if (why === 'running') return running;
+  return `${checking(facts)}: ${why === 'unreliable' ? 'has an unreliable stack' : `is sleeping on function ${frame.function.name}`}`;
+}
+
+const running = 'klp_try_switch_task: is running';
+
+/** Up to 5.15 all but the check for running tasks is said by another function. */
+function checking({ capabilities }: Facts): string {
+  return capabilities.has('reasons-in-one-function') ? 'klp_try_switch_task' : 'klp_check_stack';
+}
+
+/**
+ * Each task that holds the transition is named, with its reason and no other, and nobody else is; but for idle tasks
+ * (pid 0), which may be running at every attempt. A running task may be off its CPU at one: then its stack is looked at.
+ */
+export const reasonsRule: Rule<'reasons'> = (state, { lines }, facts) => {
+  const said = loggedReasons(lines);
+  const held = holders(state);
+  const known = [0, ...held.map((h) => h.task.tid), ...stragglers(state).map((task) => task.tid)];
+  const others = said.filter((s) => !known.includes(s.tid));
+  const strange = [...new Set(others.map((s) => `${s.tid} ${s.text}`))].join(', ');
+  return [
+    ...held.map((holder) => ofHolder(holder, said, facts)),
+    prediction('CHK-7', 'tasks that hold nothing, in the kernel log', strange || 'none', 'none', others.length === 0),
+  ];
+};
+
+const clauseOf: Readonly<Record<Holder['why'], ClauseId>> = { frame: 'CHK-7', running: 'CHK-6', unreliable: 'CHK-5' };
+
+function ofHolder(holder: Holder, said: readonly LoggedReason[], facts: Facts): Prediction {
+  const { tid } = holder.task;
+  const seen = [...new Set(said.filter((s) => s.tid === tid).map((s) => s.text))];
+  const reason = reasonOf(holder, facts);
+  const may = holder.why === 'running' ? new RegExp(`^${checking(facts)}: `) : undefined;
+  const holds = seen.includes(reason) && seen.every((text) => text === reason || may?.test(text) === true);
+  const allowed = may ? `${reason}, at some attempt` : reason;
+  return prediction(clauseOf[holder.why], `why thread ${tid} is not switched`, seen.join(', ') || 'not said', allowed, holds);
+}
