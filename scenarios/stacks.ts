@@ -179,6 +179,38 @@ export const graphTracedCallee = scenario({
   },
 });
 
+export const faultInside = scenario({
+  id: 'page-fault-below-the-patched-function',
+  title: 'A task that waits in a page fault of the kernel below the patched function is not switched; where the stack is unreliable then, neither is one outside',
+  clauses: [{ clause: 'CHK-4', needs: 'unwinds-exceptions' }, 'TRN-5'],
+  needs: ['livepatch', 'reliable-stacks', 'dynamic-debug'],
+  modules: [lib, alpha],
+  async run({ load, disable, park, observe }) {
+    await load(lib);
+    const inside = await park(lib.alpha, { activity: 'faulting' });
+    const outside = await park(lib.beta, { activity: 'faulting', depth: 3 });
+    await load(alpha);
+    await observe.settledThreads();
+    await observe.reasons();
+    await inside.witness();
+    await outside.witness();
+    await inside.release();
+    await observe.settledThreads();
+    await observe.transitionEnd(alpha);
+    await outside.release();
+    await observe.transitionEnd(alpha);
+
+    const after = await park(lib.alpha, { activity: 'faulting' });
+    await disable(alpha);
+    await observe.settledThreads();
+    await observe.reasons();
+    await after.witness();
+    await after.release();
+    await observe.transitionEnd(alpha);
+    await observe.call(lib.alpha);
+  },
+});
+
 const both = livepatch(
   'klp_both',
   { klp_target: ['klp_target_alpha'], klp_other: ['klp_other_alpha'] },

@@ -12,6 +12,8 @@ export interface Below {
   readonly depth: number;
   /** Who has put a trampoline over the return address into the function: the function it called is followed. */
   readonly trampoline: 'none' | 'graph tracer' | 'kretprobe';
+  /** A page fault inside the kernel. */
+  readonly fault: boolean;
 }
 
 /** How the stack check sees it. */
@@ -34,22 +36,23 @@ export function gateBelow({ object }: FunctionName): FunctionName {
 }
 
 /** What a task finds on its way from a function of a target to where it stays. */
-export function below(state: State, f: FunctionName, depth: number): Below {
+export function below(state: State, f: FunctionName, depth: number, fault: boolean): Below {
   const gate = functionKey(gateBelow(f));
   const probed = state.probes.some((p) => p.alive && p.place === 'return' && functionKey(p.function) === gate);
-  if (probed) return { depth, trampoline: 'kretprobe' };
+  if (probed) return { depth, fault, trampoline: 'kretprobe' };
   const { tracing } = state;
   const traced = state.ftraceOn && tracing?.tracer === 'function_graph' && functionKey(tracing.function) === gate;
-  return { depth, trampoline: traced ? 'graph tracer' : 'none' };
+  return { depth, fault, trampoline: traced ? 'graph tracer' : 'none' };
 }
 
 /**
  * What the unwinders make of it. All find what the graph tracer has replaced; what a kretprobe has, they find from 5.15 on.
  * Before, ORC gives up at its trampoline (arch/x86/kernel/unwind_orc.c:461-463, 5.10), and with frame pointers the
- * trampoline is an entry like any other (arch/x86/kernel/unwind_frame.c:268-272, 4.14).
+ * trampoline is an entry like any other (arch/x86/kernel/unwind_frame.c:268-272, 4.14). ORC alone goes on behind what an
+ * exception has left (arch/x86/kernel/stacktrace.c:56-57 and arch/arm64/kernel/stacktrace.c:404-405, 7.3.4).
  */
-export function traceOf({ depth, trampoline }: Below, { capabilities }: Facts): Trace {
+export function traceOf({ depth, trampoline, fault }: Below, { capabilities }: Facts): Trace {
   const lost = trampoline === 'kretprobe' && !capabilities.has('finds-probed-returns');
-  const noticed = capabilities.has('unwinds-exceptions');
-  return { reliable: depth < depths.tooDeep && !(lost && noticed), hidden: lost && !noticed };
+  const orc = capabilities.has('unwinds-exceptions');
+  return { reliable: depth < depths.tooDeep && !(fault && !orc) && !(lost && orc), hidden: lost && !orc };
 }

@@ -18,9 +18,10 @@ export interface Frame {
 
 /**
  * What a task does where it is: sleeps there, from which a signal may wake it or not; runs there, on a CPU in the kernel,
- * which it gives up when another task wants it; or computes in user space.
+ * which it gives up when another task wants it; sleeps uninterruptibly in a page fault that it took in the kernel; or computes
+ * in user space.
  */
-export const activities = ['uninterruptible', 'interruptible', 'running', 'user space'] as const;
+export const activities = ['uninterruptible', 'interruptible', 'running', 'faulting', 'user space'] as const;
 export type Activity = (typeof activities)[number];
 
 /** A task that the scenario has put somewhere. */

@@ -66,8 +66,11 @@ export interface Sleeper {
 export interface ParkOptions {
   /** A user task in a system call, or a kernel thread; a user task when left out. */
   readonly by?: 'user' | 'kernel';
-  /** How it sleeps, or that it runs, giving up its CPU when another task wants it; uninterruptible when left out. */
-  readonly activity?: 'uninterruptible' | 'interruptible' | 'running';
+  /**
+   * How it sleeps, or that it runs, giving up its CPU when another task wants it; `faulting`, of user tasks only: it sleeps
+   * uninterruptibly in a page fault that it took in the kernel. Uninterruptible when left out.
+   */
+  readonly activity?: 'uninterruptible' | 'interruptible' | 'running' | 'faulting';
   /** Frames between the function and where it is: up to 80, which every stack check can take, or 100 to 150, which none can. None when left out. */
   readonly depth?: number;
 }

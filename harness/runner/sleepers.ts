@@ -27,7 +27,7 @@ const patience = {
 const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
 
 /** As /proc/<tid>/stat shows it. */
-const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R' } as const;
+const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R', faulting: 'D' } as const;
 
 /** A task in a function of a target module, as far as it does not change. */
 interface Place {
@@ -160,9 +160,9 @@ function isObscured(place: Place): boolean {
 }
 
 /** What lies between the task and its function, or would if it came now. */
-function wayOf({ record, tid, f, depth }: Place): Below {
+function wayOf({ record, tid, f, activity, depth }: Place): Below {
   const [state = pristine] = record.model.states;
-  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth);
+  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth, activity === 'faulting');
 }
 
 async function witness(place: Place, body: Body): Promise<void> {
@@ -182,11 +182,12 @@ async function witness(place: Place, body: Body): Promise<void> {
 }
 
 async function sleeps(place: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
-  const { record, tid, f, depth } = place;
+  const { record, tid, f, activity, depth } = place;
   const [stack] = await record.guest.stacks([tid]);
   const entry = await entryOf(place);
   const frame = isObscured(place) ? 'sleep_below+' : frameOf(f, body);
-  if (stack?.ok !== true || !stack.value.includes(frame) || entry?.frames !== depth + 1) {
+  const lacks = activity === 'faulting' && stack?.value?.includes('handle_mm_fault+') !== true;
+  if (stack?.ok !== true || !stack.value.includes(frame) || entry?.frames !== depth + 1 || lacks) {
     throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
   }
   const proof = stack.value.trim().split('\n');

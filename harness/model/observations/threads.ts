@@ -139,7 +139,7 @@ function holdingClauses(state: State, holder: Holder, target: PatchState): reado
   const objects = new Set((patch ? entriesOf(patch.description) : []).map((e) => e.object.name).filter((name) => isLoaded(state, name)));
   return [
     holdingClause(state, frame, target),
-    ...(why === 'frame' && (depth > 0 || trampoline !== 'none') ? ['CHK-4'] : []),
+    ...(why === 'frame' && (depth > 0 || trampoline !== 'none' || task.below.fault) ? ['CHK-4'] : []),
     ...(why === 'running' ? ['CHK-6'] : []),
     ...(objects.size > 1 ? ['CHK-8'] : []),
   ];

@@ -14,7 +14,7 @@ export function park(state: State, op: OperationOf<'park'>, facts: Facts): reado
   if (before !== undefined && before.frames.length > 0) return [];
   if (!reachableBodies(state, op.function, before?.tid).includes(op.body)) return [];
   const { tid, by: kind, activity, depth = 0 } = op;
-  const way = below(state, op.function, depth);
+  const way = below(state, op.function, depth, activity === 'faulting');
   const trace = traceOf(way, facts);
   if (depth > depths.fits && depth < depths.tooDeep) return [];
   if (!trace.reliable && state.transition?.arrived.includes(tid) === false) return [];
@@ -28,7 +28,7 @@ export function park(state: State, op: OperationOf<'park'>, facts: Facts): reado
 export function spin(state: State, { tid }: OperationOf<'spin'>): readonly Outcome[] {
   const task: Task = {
     ...{ tid, kind: 'user', activity: 'user space', frames: [], signalled: false },
-    ...{ below: { depth: 0, trampoline: 'none' }, trace: { reliable: true, hidden: false } },
+    ...{ below: { depth: 0, trampoline: 'none', fault: false }, trace: { reliable: true, hidden: false } },
   };
   return [staged(`task ${tid} computes in user space`, withTask(state, task))];
 }

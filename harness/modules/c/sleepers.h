@@ -22,7 +22,9 @@ struct question {
 struct sleeper {
 	struct list_head list;
 	struct task_struct *task;
-	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING } activity;
+	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING, FAULTING } activity;
+	/* That a faulting one maps. */
+	struct file *file;
 	bool released;
 	/* By a signal. */
 	bool interrupted;
@@ -115,6 +117,8 @@ static void sleep_here(struct sleeper *s)
 	finish_wait(&sleepers_wait, &wait);
 }
 
+#include "faults.h"
+
 /* Every frame does something after its call, so that none is a tail call: it is counted as long as it is there. */
 static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 {
@@ -125,6 +129,8 @@ static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 		frames = sleep_below(s, depth - 1);
 	else if (s->activity == RUNNING)
 		run_here(s);
+	else if (s->activity == FAULTING)
+		fault_here(s);
 	else
 		sleep_here(s);
 	WRITE_ONCE(s->frames, s->frames - 1);

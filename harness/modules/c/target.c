@@ -10,8 +10,9 @@
  * alpha, beta     write "<activity> <depth> <who>": the calling task (user), or
  *                 a kernel thread (kernel), enters the function and stays
  *                 there, <depth> frames below it, until released: asleep
- *                 (uninterruptible or interruptible), or running. A later read
- *                 of the same open file gives what the function said, or the
+ *                 (uninterruptible or interruptible), running, or (faulting,
+ *                 a user task only) uninterruptible in a page fault that it
+ *                 took in the kernel. A later read of the same open file gives what the function said, or the
  *                 thread id of the kernel thread. A signal to an interruptible
  *                 one has the system call restarted.
  * release         write a thread id: that task is let go, and is gone if it is
@@ -174,8 +175,9 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 		[UNINTERRUPTIBLE] = "uninterruptible",
 		[INTERRUPTIBLE] = "interruptible",
 		[RUNNING] = "running",
+		[FAULTING] = "faulting",
 	};
-	struct sleeper s = { .task = current };
+	struct sleeper s = { .task = current, .file = file };
 	char words[60], activity[20] = "", who[10] = "";
 	int i, ret = words_from_user(words, sizeof(words), buf, len);
 
@@ -190,6 +192,8 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 	if (i == ARRAY_SIZE(activities) || (strcmp(who, "user") && strcmp(who, "kernel")))
 		return -EINVAL;
 	s.activity = i;
+	if (s.activity == FAULTING && strcmp(who, "user"))
+		return -EINVAL;
 
 	if (!strcmp(who, "kernel")) {
 		ret = start_kernel_sleeper(f->call, &s);
@@ -305,6 +309,7 @@ static ssize_t probe_read(struct file *file, char __user *buf, size_t len, loff_
 static const PROC_OPS function_ops = {
 	PROC_READ = function_read,
 	PROC_WRITE = function_write,
+	PROC_MMAP = slow_mmap,
 	PROC_RELEASE = said_release,
 };
 static const PROC_OPS release_ops = { PROC_WRITE = release_write };
