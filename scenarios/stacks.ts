@@ -45,26 +45,26 @@ export const reasonsAreLogged = scenario({
 
 export const runningIsNotLookedAt = scenario({
   id: 'running-task-is-not-looked-at',
-  title: 'A task that runs in the patched function is not switched by the stack check, which says so; it switches once it has left',
-  clauses: ['CHK-6', 'CHK-1', 'TRN-5'],
+  title: 'Tasks that run in the patched function, one on each CPU, are not switched by the stack check, which says so; they switch once they have left',
+  clauses: ['CHK-6', 'CHK-1', 'CHK-3', 'TRN-5'],
   needs: ['livepatch', 'reliable-stacks', 'dynamic-debug'],
   modules: [lib, alpha],
   async run({ load, disable, park, observe }) {
     await load(lib);
-    const before = await park(lib.alpha, { activity: 'running' });
+    const before = [await park(lib.alpha, { activity: 'running' }), await park(lib.alpha, { activity: 'running' })];
     await load(alpha);
     await observe.settledThreads();
     await observe.reasons();
-    await before.witness();
-    await before.release();
+    for (const one of before) await one.witness();
+    for (const one of before) await one.release();
     await observe.transitionEnd(alpha);
 
-    const after = await park(lib.alpha, { activity: 'running' });
+    const after = [await park(lib.alpha, { activity: 'running' }), await park(lib.alpha, { activity: 'running' })];
     await disable(alpha);
     await observe.settledThreads();
     await observe.reasons();
-    await after.witness();
-    await after.release();
+    for (const one of after) await one.witness();
+    for (const one of after) await one.release();
     await observe.transitionEnd(alpha);
     await observe.call(lib.alpha);
   },

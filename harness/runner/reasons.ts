@@ -34,15 +34,16 @@ export async function reasons(record: SessionRecord): Promise<void> {
   }
 }
 
-/** Whether every task that holds the transition has been named often enough, one that runs as running. */
+/** Whether every task that holds the transition has been named often enough, and of those that run one as running. */
 function isEnough({ model }: SessionRecord, lines: readonly string[]): boolean {
   const said = loggedReasons(lines);
   const [state] = model.states;
   if (!state) return true;
-  return holders(state).every((h) => {
-    const own = said.filter((s) => s.tid === h.task.tid);
-    return own.length >= attempts && (h.why !== 'running' || own.some((s) => s.text === reasonOf(h, model.facts)));
-  });
+  const held = holders(state);
+  const runs = held.filter((h) => h.why === 'running');
+  const caught = runs.some((h) => said.some((s) => s.tid === h.task.tid && s.text === reasonOf(h, model.facts)));
+  const often = held.every((h) => said.filter((s) => s.tid === h.task.tid).length >= attempts);
+  return often && (runs.length === 0 || caught);
 }
 
 async function switchMessages({ guest }: SessionRecord, how: '+p' | '-p'): Promise<void> {

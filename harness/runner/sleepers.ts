@@ -79,14 +79,15 @@ export async function park(
 
 /** The task that makes the call, or the kernel thread that the module makes of it. */
 async function start(
-  { guest }: SessionRecord,
+  { guest, model }: SessionRecord,
   call: ReturnType<typeof calls.io>,
   what: string,
   { by, activity }: Pick<Place, 'by' | 'activity'>,
 ): Promise<{ readonly tid: number; readonly task?: Task; readonly started: Ending }> {
   if (by === 'user') {
-    // The kernel's worker then has a CPU on which it does not push the task aside.
-    const cpus = activity === 'running' ? { cpus: [1] } : {};
+    // The kernel's worker that looks at tasks pushes one aside on its own CPU, and no other.
+    const running = model.states[0]?.tasks.filter((one) => one.activity === 'running').length ?? 0;
+    const cpus = activity === 'running' ? { cpus: [(running + 1) % 2] } : {};
     const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, ...cpus });
     const task = must(started, what);
     return { tid: task.pid, task, started };
@@ -154,9 +155,9 @@ function onlyOne([body, other]: readonly Body[], { tid, f }: Place): Body {
 /** Frames that /proc/<tid>/stack has room for, but for a few (64: MAX_STACK_TRACE_DEPTH, fs/proc/base.c). */
 const shown = 50;
 
-/** Whether /proc/<tid>/stack may lack the function: it is too far away, or a kretprobe has put itself in between. */
+/** Whether /proc/<tid>/stack may lack the function: it is too far away, or a trampoline stands in between, which is what is judged. */
 function isObscured(place: Place): boolean {
-  return place.depth > shown || wayOf(place).trampoline === 'kretprobe';
+  return place.depth > shown || wayOf(place).trampoline !== 'none';
 }
 
 /** What lies between the task and its function, or would if it came now. */

@@ -68,12 +68,14 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
   const held = inTransition && isHeld(state, facts);
   const what = `end of the transition of ${patch}`;
   const mayLast = inTransition && stragglers(state).length > 0;
-  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : mayLast ? 'held or ended' : 'ended', held || mayLast)];
-  const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition)];
   const known = findPatch(state, patch);
-  if (known?.enabled && entriesOf(known.description).some((e) => !isLoaded(state, e.object.name))) {
-    predictions.push(prediction('CHK-9', `${what}, of whose objects some are not loaded`, 'ended', held ? 'held' : 'ended', !inTransition));
-  }
+  const clauses = (clause: ClauseId): readonly ClauseId[] => {
+    const lacks = known !== undefined && entriesOf(known.description).some((e) => !isLoaded(state, e.object.name));
+    return lacks && !held ? [clause, 'CHK-9'] : [clause];
+  };
+  const may = held ? 'held' : mayLast ? 'held or ended' : 'ended';
+  if (!ended) return clauses('TRN-7').map((clause) => prediction(clause, what, 'not ended', may, held || mayLast));
+  const predictions = clauses('TRN-5').map((clause) => prediction(clause, what, 'ended', held ? 'held' : 'ended', !inTransition));
   // Of a patch that has left already nobody knows which way it went last.
   if (log && known) predictions.push(...completion(patch, known.enabled, log));
   return predictions;

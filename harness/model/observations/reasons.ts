@@ -24,10 +24,13 @@ export function loggedReasons(lines: readonly string[]): readonly LoggedReason[]
 /** The kernel's words for why it does not switch a task. */
 export function reasonOf({ why, frame }: Holder, facts: Facts): string {
   if (why === 'running') return running;
-  return `${checking(facts)}: ${why === 'unreliable' ? 'has an unreliable stack' : `is sleeping on function ${frame.function.name}`}`;
+  return why === 'unreliable' ? `${checking(facts)}: has an unreliable stack` : asleep(frame.function.name, facts);
 }
 
 const running = 'klp_try_switch_task: is running';
+const distinct = (texts: readonly string[]): string => [...new Set(texts)].join(', ') || 'not said';
+
+const asleep = (name: string, facts: Facts): string => `${checking(facts)}: is sleeping on function ${name}`;
 
 /** Up to 5.15 all but the check for running tasks is said by another function. */
 function checking({ capabilities }: Facts): string {
@@ -36,7 +39,8 @@ function checking({ capabilities }: Facts): string {
 
 /**
  * Each task that holds the transition is named, with its reason and no other, and nobody else is; but for idle tasks
- * (pid 0), which may be running at every attempt. A running task may be off its CPU at one: then its stack is looked at.
+ * (pid 0), which may be running at every attempt. A running task may be off its CPU, for it gives it up to the kernel's worker
+ * that makes the attempt: then its stack is looked at. Not all of several are off theirs every time.
  */
 export const reasonsRule: Rule<'reasons'> = (state, { lines }, facts) => {
   const said = loggedReasons(lines);
@@ -44,7 +48,11 @@ export const reasonsRule: Rule<'reasons'> = (state, { lines }, facts) => {
   const known = [0, ...held.map((h) => h.task.tid), ...stragglers(state).map((task) => task.tid)];
   const others = said.filter((s) => !known.includes(s.tid));
   const strange = [...new Set(others.map((s) => `${s.tid} ${s.text}`))].join(', ');
+  const runners = held.filter((h) => h.why === 'running').map((h) => h.task.tid);
+  const caught = said.filter((s) => runners.includes(s.tid)).map((s) => s.text);
+  const text = `${running}, of one of ${runners.join(', ')} at some attempt`;
   return [
+    ...(runners.length === 0 ? [] : [prediction('CHK-6', 'running tasks, in the kernel log', distinct(caught), text, caught.includes(running))]),
     ...held.map((holder) => ofHolder(holder, said, facts)),
     prediction('CHK-7', 'tasks that hold nothing, in the kernel log', strange || 'none', 'none', others.length === 0),
   ];
@@ -54,10 +62,9 @@ const clauseOf: Readonly<Record<Holder['why'], ClauseId>> = { frame: 'CHK-7', ru
 
 function ofHolder(holder: Holder, said: readonly LoggedReason[], facts: Facts): Prediction {
   const { tid } = holder.task;
-  const seen = [...new Set(said.filter((s) => s.tid === tid).map((s) => s.text))];
+  const seen = said.filter((s) => s.tid === tid).map((s) => s.text);
   const reason = reasonOf(holder, facts);
-  const may = holder.why === 'running' ? new RegExp(`^${checking(facts)}: `) : undefined;
-  const holds = seen.includes(reason) && seen.every((text) => text === reason || may?.test(text) === true);
-  const allowed = may ? `${reason}, at some attempt` : reason;
-  return prediction(clauseOf[holder.why], `why thread ${tid} is not switched`, seen.join(', ') || 'not said', allowed, holds);
+  const may = holder.why === 'running' ? [reason, `${checking(facts)}: has an unreliable stack`, asleep(holder.frame.function.name, facts)] : [reason];
+  const holds = seen.length > 0 && seen.every((text) => may.includes(text));
+  return prediction(clauseOf[holder.why], `why thread ${tid} is not switched`, distinct(seen), may.join(' or '), holds);
 }
