@@ -21,7 +21,7 @@ import { sourceRules } from './rules.js';
 t.setTimeout(300_000);
 
 /** Sections all of whose clauses have a scenario. */
-const complete = ['registration', 'life-cycle', 'sysfs', 'immediate', 'modules', 'ftrace', 'shadow'];
+const complete = ['registration', 'life-cycle', 'sysfs', 'immediate', 'modules', 'ftrace', 'shadow', 'stack-check'];
 
 /** Deviations that may pass, and why: of `<scenario>: <what is done or seen>: <deviation>`. */
 const unnoticed: readonly (readonly [RegExp, string])[] = [
