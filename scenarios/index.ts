@@ -11,6 +11,7 @@ import * as modules from './modules.js';
 import * as refused from './refused.js';
 import * as registration from './registration.js';
 import * as shadow from './shadow.js';
+import * as stacks from './stacks.js';
 import * as symbols from './symbols.js';
 import * as sysfs from './sysfs.js';
 import * as tasks from './tasks.js';
@@ -22,6 +23,7 @@ export const scenarios: readonly Scenario[] = [
   transition,
   tasks,
   kinds,
+  stacks,
   modules,
   ftrace,
   later,

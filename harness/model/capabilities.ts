@@ -189,6 +189,16 @@ const rows = {
   ),
   'kprobes-report-errors': kernel('register_kprobe() says when ftrace refuses (4.16 and later)', inImage(kprobeErrors)),
   'function-tracer': kernel('the function tracer', set('FUNCTION_TRACER')),
+  'unwinds-exceptions': livepatch('a stack with a fault or an interrupt of the kernel on it can be reliable (ORC)', set('UNWINDER_ORC')),
+  'finds-probed-returns': livepatch(
+    'a return address that a kretprobe has replaced is found again for a stack trace (5.15 and later)',
+    any(symbol('rethook_find_ret_addr'), symbol('kretprobe_find_ret_addr')),
+  ),
+  // The function that came with the change (5.16).
+  'reasons-in-one-function': livepatch(
+    'klp_try_switch_task() itself logs every reason why a task is not switched (5.16 and later)',
+    symbol('klp_check_and_switch_task'),
+  ),
   'graph-tracer': kernel('the function graph tracer', set('FUNCTION_GRAPH_TRACER')),
   'graph-operations': kernel('the graph tracer is an ftrace operation like others (5.17 and later)', symbol('ftrace_graph_func')),
   'dynamic-debug': kernel('debug messages can be switched on one by one', set('DYNAMIC_DEBUG')),

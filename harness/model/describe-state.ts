@@ -11,7 +11,7 @@ export function describeState(state: State): string {
     return `${p.description.name} ${p.enabled ? 'enabled' : 'disabled'}${presence}`;
   });
   const t = state.transition;
-  const held = holders(state).map((h) => `${h.task.tid} in ${functionKey(h.frame.function)}`);
+  const held = holders(state).map((h) => `${h.task.tid} ${h.why === 'unreliable' ? 'unreliable' : `in ${functionKey(h.frame.function)}`}`);
   const transition = t
     ? `${t.patch} in transition to ${t.target} (${t.phase}${held.length > 0 ? `, held by ${held.join(', ')}` : ''})`
     : 'at rest';

@@ -28,8 +28,11 @@ const since510: readonly Capability[] = [
   'relocations-at-load',
   'permanent-ftrace',
 ];
-const x86Since510: readonly Capability[] = ['kprobes-share-ftrace', 'kprobes-report-errors'];
-const since61: readonly Capability[] = ['sysfs-patched', 'long-symbol-names', 'true-false', 'ftrace-finds-sites', 'graph-operations'];
+const x86Since510: readonly Capability[] = ['kprobes-share-ftrace', 'kprobes-report-errors', 'unwinds-exceptions'];
+const since61: readonly Capability[] = [
+  ...['sysfs-patched', 'long-symbol-names', 'true-false', 'ftrace-finds-sites', 'graph-operations'] as const,
+  ...['finds-probed-returns', 'reasons-in-one-function'] as const,
+];
 const since612: readonly Capability[] = ['sysfs-replace', 'switch-at-schedule'];
 const since73: readonly Capability[] = ['sysfs-stack-order', 'ftrace-stays-on', 'enabled-disabled'];
 /** Of Debian's kernels; those of 7.x have no checksums of symbols. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { FunctionName } from './description.js';
+import type { Below, Trace } from './reliability.js';
 import { type Body, type Facts, type PatchState, type State, bodyIn, entryFor, original, patchInTransition, stackOf } from './state.js';
 
 /*
@@ -17,10 +18,10 @@ export interface Frame {
 
 /**
  * What a task does where it is: sleeps there, from which a signal may wake it or not; runs there, on a CPU in the kernel,
- * which it gives up when another task wants it. Or it computes in user space; forks without end; has ended and was not
- * waited for.
+ * which it gives up when another task wants it; sleeps uninterruptibly in a page fault that it took in the kernel. Or it
+ * computes in user space; forks without end; has ended and was not waited for.
  */
-export const activities = ['uninterruptible', 'interruptible', 'running', 'user space', 'forking', 'zombie'] as const;
+export const activities = ['uninterruptible', 'interruptible', 'running', 'faulting', 'user space', 'forking', 'zombie'] as const;
 export type Activity = (typeof activities)[number];
 /** What a task can do inside a function. */
 export type Stay = Exclude<Activity, 'user space' | 'forking' | 'zombie'>;
@@ -32,8 +33,18 @@ export interface Task {
   readonly activity: Activity;
   /** Outermost first; none in user space. */
   readonly frames: readonly Frame[];
+  /** What lies below the innermost of them. */
+  readonly below: Below;
+  /** How the stack check sees it while it is there. */
+  readonly trace: Trace;
   /** It has been sent a signal that makes a user task leave the kernel, if it sleeps so that it can. */
   readonly signalled: boolean;
+}
+
+/** A user task that is in no function which a patch could replace. */
+export function userTask(tid: number, activity: Exclude<Activity, Stay>): Task {
+  const below: Below = { depth: 0, trampoline: 'none', fault: false };
+  return { tid, kind: 'user', activity, frames: [], below, trace: { reliable: true, hidden: false }, signalled: false };
 }
 
 /** Whether a signal takes a task out of the kernel, and so switches it. No kernel thread takes signals by itself. */
@@ -100,10 +111,19 @@ function stateOfTask(state: State, tid: number): PatchState | undefined {
 }
 
 /**
- * Why a parked task cannot switch: the frame that holds it (klp_check_stack, kernel/livepatch/transition.c), or
- * undefined when nothing does. Entries that are immediate are not looked for.
+ * Why a task is not switched: what the stack check looks for is on its stack, it runs in there so that its stack is not even
+ * looked at, or its stack is not reliable.
  */
-function holdingFrame(state: State, task: Task): Frame | undefined {
+export type Holder = { readonly task: Task } & (
+  | { readonly why: 'frame' | 'running'; readonly frame: Frame }
+  | { readonly why: 'unreliable'; readonly frame?: Frame }
+);
+
+/**
+ * What the stack check looks for of what is on a task's stack (klp_check_stack_func, kernel/livepatch/transition.c).
+ * Entries that are immediate are not looked for.
+ */
+function affectedFrame(state: State, task: Task): Frame | undefined {
   const { transition } = state;
   const patch = patchInTransition(state);
   if (transition?.phase !== 'running' || transition.forced || !patch) return undefined;
@@ -117,10 +137,25 @@ function holdingFrame(state: State, task: Task): Frame | undefined {
   });
 }
 
-/** The tasks that hold the transition, with the frame that is the reason. */
-export function holders(state: State): readonly { readonly task: Task; readonly frame: Frame }[] {
+/** The tasks that hold the transition, with the reason, in the order of klp_try_switch_task()'s checks. */
+export function holders(state: State): readonly Holder[] {
+  return state.tasks.flatMap((task): readonly Holder[] => {
+    const frame = affectedFrame(state, task);
+    if (task.activity === 'running') return frame ? [{ task, why: 'running', frame }] : [];
+    if (waitsUnreliable(state, task)) return [{ task, why: 'unreliable', ...(frame ? { frame } : {}) }];
+    return frame && !task.trace.hidden ? [{ task, why: 'frame', frame }] : [];
+  });
+}
+
+/** One that has switched in another way, or was at the target when the transition turned, holds nothing. */
+function waitsUnreliable({ transition }: State, { tid, trace }: Task): boolean {
+  return transition?.phase === 'running' && !transition.forced && !trace.reliable && !transition.arrived.includes(tid);
+}
+
+/** Tasks that are switched although the stack check should find what it looks for: it does not see it. */
+export function unseen(state: State): readonly { readonly task: Task; readonly frame: Frame }[] {
   return state.tasks.flatMap((task) => {
-    const frame = holdingFrame(state, task);
+    const frame = task.trace.hidden ? affectedFrame(state, task) : undefined;
     return frame ? [{ task, frame }] : [];
   });
 }
@@ -131,7 +166,7 @@ export function holders(state: State): readonly { readonly task: Task; readonly 
  */
 export function stragglers(state: State): readonly Task[] {
   if (state.transition?.phase !== 'running' || state.transition.forced) return [];
-  return state.tasks.filter((task) => task.activity === 'running' && !holdingFrame(state, task));
+  return state.tasks.filter((task) => task.activity === 'running' && !affectedFrame(state, task));
 }
 
 /**

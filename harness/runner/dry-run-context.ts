@@ -9,7 +9,7 @@ import { reachableBodies } from '../model/tasks.js';
 import type { Observation } from '../model/observations/index.js';
 import type { DryRecord } from './dry-run-record.js';
 import * as sights from './dry-run-sights.js';
-import { callFile, knobOf } from './function-calls.js';
+import { callFile, knobOf, probeKnob } from './function-calls.js';
 import { requireShadow, shadowVariables } from './shadow.js';
 import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner } from './scenario.js';
 
@@ -45,7 +45,7 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
     probe: (f, { place, postHandler = false }) =>
       done(() => {
-        knobOf(f, 'set a probe in');
+        probeKnob(f, place);
         requireTarget(kernel.state, f.object);
         const what = `${place === 'return' ? 'kretprobe' : 'kprobe'} ${postHandler ? 'with post_handler ' : ''}at the ${place} of ${f.name}`;
         record.operate({ kind: 'probe', function: f, place, postHandler }, what);
@@ -140,7 +140,7 @@ function park(
   requireTarget(kernel.state, f.object);
   const enter = (caller: number): Body => {
     const [body = ''] = reachableBodies(kernel.state, f, caller);
-    record.operate({ kind: 'park', tid, by, activity, function: f, body }, `park a task (${by}, ${activity}, ${depth} frames deep) in ${f.name}`);
+    record.operate({ kind: 'park', tid, by, activity, function: f, body, depth }, `park a task (${by}, ${activity}, ${depth} frames deep) in ${f.name}`);
     return body;
   };
   // A new task has the state of the one that made it.
@@ -276,6 +276,7 @@ function observe(record: DryRecord): Observe {
     settledThreads: () => look('patch_state of every thread, settled', seenThreads(true)),
     idleTasks: ({ name }) => look('patch_state of idle tasks', (state) => sights.idleTasks(loaded(state, name))),
     stateFiles: (tid) => look(`files of thread ${tid} that show patch_state`, () => sights.stateFiles(tid)),
+    reasons: () => look('why tasks are not switched, in the kernel log', (state) => sights.reasons(state, facts)),
     sysfs: ({ name }) =>
       look(`/sys/kernel/livepatch/${name}`, (state) => ({ kind: 'sysfs', patch: name, entries: sights.sysfs(state, name, facts) })),
     patches: () => look('/sys/kernel/livepatch', sights.patches),

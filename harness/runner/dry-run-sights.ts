@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { type FunctionName, type LivepatchDescription, entriesOf, vmlinux } from '../model/description.js';
 import { type Observation, type SeenEntry, type SeenThread, predict } from '../model/observations/index.js';
+import { reasonOf } from '../model/observations/reasons.js';
 import { directoryOf } from '../model/operations/register.js';
 import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
@@ -62,6 +63,15 @@ export function idleTasks(state: State): Observation {
 export function stateFiles(tid: number): Observation {
   const paths = [`/proc/${tid}/patch_state`, `/proc/${tid}/task/${tid}/patch_state`];
   return { kind: 'state-files', files: paths.map((path) => ({ path, mode: 0o400 })) };
+}
+
+/** What the kernel says of those that hold the transition. */
+export function reasons(state: State, facts: Facts): Observation {
+  const lines = holders(state).map((h) => {
+    const [speaker = '', what = ''] = reasonOf(h, facts).split(': ');
+    return `livepatch: ${speaker}: klp-sleeper:${h.task.tid} ${what}`;
+  });
+  return { kind: 'reasons', lines };
 }
 
 /** Attribute files of a patch's directory that some generations have. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import { must } from '../guest/guest.js';
 import { type FunctionName, type ModuleDescription, functionKey, targetKeyOf, targetKeys, targetSymbols, vmlinux } from '../model/description.js';
+import type { ProbePlace } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
+import { gateBelow } from '../model/reliability.js';
 import { type Body, original } from '../model/state.js';
 import type { SessionRecord } from './session-record.js';
 
@@ -59,6 +61,15 @@ export function callFile(f: FunctionName): string {
   throw new SituationError(
     `nothing calls ${functionKey(f)}: of vmlinux ${cmdline} can be called, of a target module ${callable}`,
   );
+}
+
+/**
+ * The word for a function of a target module in which a probe of that kind can be set: where tasks can be parked, and, for a
+ * kretprobe, the gate that they call to stay there.
+ * @throws SituationError for any other
+ */
+export function probeKnob(f: FunctionName, place: ProbePlace): 'alpha' | 'beta' | 'gate' {
+  return place === 'return' && functionKey(f) === functionKey(gateBelow(f)) ? 'gate' : knobOf(f, 'set a probe in');
 }
 
 /**

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-import { must } from '../guest/guest.js';
+import { type Span, must } from '../guest/guest.js';
 import { availableTracers, clearTrace, filterFunctions, readTrace, setTracer, timesTraced } from '../guest/tracefs.js';
 import { type FunctionName, type TargetDescription, functionKey, targetKeyOf } from '../model/description.js';
 import type { Tracer } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
 import { InfrastructureError } from '../errors.js';
-import { type FunctionCalls, knobOf } from './function-calls.js';
+import { type FunctionCalls, probeKnob } from './function-calls.js';
 import type { ProbeOptions } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
 
@@ -15,7 +15,7 @@ import type { SessionRecord } from './session-record.js';
 
 /** Registers a kprobe, or a kretprobe, through the target module. */
 export async function probe(record: SessionRecord, f: FunctionName, { place, postHandler = false }: ProbeOptions): Promise<void> {
-  const key = knobOf(f, 'set a probe in');
+  const key = probeKnob(f, place);
   const file = await probeFile(record, f.object);
   const what = `${place === 'return' ? 'kretprobe' : 'kprobe'} ${postHandler ? 'with post_handler ' : ''}at the ${place} of ${f.name}`;
   await record.operate({ kind: 'probe', function: f, place, postHandler }, what, async () => {
@@ -35,18 +35,28 @@ export async function unprobe(record: SessionRecord, { name }: TargetDescription
 export async function probeHit(record: SessionRecord, functions: FunctionCalls, f: FunctionName): Promise<void> {
   const what = `hits of the probe in ${f.name}`;
   const file = await probeFile(record, f.object);
-  const before = must(await record.guest.readText(file), file);
+  const before = await readProbe(record, f.object);
   await functions.observe(f);
   record.doing = what;
-  const outcome = await record.guest.readText(file);
-  const after = must(outcome, file);
-  const rise = Number(after.trim()) - Number(before.trim());
+  const after = await readProbe(record, f.object);
+  const rise = after.hits - before.hits;
   if (rise !== 0 && rise !== 1) {
-    throw new InfrastructureError(`${file} went from ${before.trim()} to ${after.trim()} with one call of ${f.name}`, {
+    throw new InfrastructureError(`${file} went from ${before.hits} to ${after.hits} hits with one call of ${f.name}`, {
       hint: 'something else in the guest calls it',
     });
   }
-  record.observe(what, `${rise} in one call`, outcome.span, { kind: 'probe-hit', function: f, hit: rise === 1 });
+  record.observe(what, `${rise} in one call`, after.span, { kind: 'probe-hit', function: f, hit: rise === 1 });
+}
+
+/** What the target says of its probe: how often it has run, and of a kretprobe how many calls have not returned yet. */
+export async function readProbe(
+  record: SessionRecord,
+  target: string,
+): Promise<{ readonly hits: number; readonly inside: number; readonly span: Span }> {
+  const file = `/proc/${target}/probe`;
+  const outcome = await record.guest.readText(file);
+  const [hits = NaN, inside = NaN] = must(outcome, file).trim().split(' ').map(Number);
+  return { hits, inside, span: outcome.span };
 }
 
 async function probeFile(record: SessionRecord, target: string): Promise<string> {

@@ -84,9 +84,12 @@ export interface Sleeper {
 export interface ParkOptions {
   /** A user task in a system call, or a kernel thread; a user task when left out. */
   readonly by?: 'user' | 'kernel';
-  /** How it sleeps, or that it runs, giving up its CPU when another task wants it; uninterruptible when left out. */
-  readonly activity?: 'uninterruptible' | 'interruptible' | 'running';
-  /** Frames between the function and where it is; none when left out. */
+  /**
+   * How it sleeps, or that it runs, giving up its CPU when another task wants it; `faulting`, of user tasks only: it sleeps
+   * uninterruptibly in a page fault that it took in the kernel. Uninterruptible when left out.
+   */
+  readonly activity?: 'uninterruptible' | 'interruptible' | 'running' | 'faulting';
+  /** Frames between the function and where it is: up to 80, which every stack check can take, or 100 to 150, which none can. None when left out. */
   readonly depth?: number;
   /** A user task that has been killed, and sleeps uninterruptibly on its way out of the kernel. */
   readonly dying?: boolean;
@@ -158,6 +161,11 @@ export interface Observe {
   idleTasks(through: TargetDescription): Promise<void>;
   /** The files that show patch_state, of a process and of each of its threads. */
   stateFiles(tid: number): Promise<void>;
+  /**
+   * Which tasks the kernel logs as not switched, and why: over several of its attempts, which begin once all that nothing holds
+   * have switched. Debug messages are switched on for it.
+   */
+  reasons(): Promise<void>;
   /** The patch's tree in /sys/kernel/livepatch: names, modes, values. */
   sysfs(patch: LivepatchDescription): Promise<void>;
   /** Names of all patches in /sys/kernel/livepatch. */

@@ -12,6 +12,7 @@ import { holders, isHeld, kernelThreadsHold, stragglers } from '../model/tasks.j
 import { type FunctionCalls, callFile } from './function-calls.js';
 import { idleTasks } from './interrupts.js';
 import { probeHit, traced } from './probes.js';
+import { reasons } from './reasons.js';
 import type { Observe } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
 
@@ -39,6 +40,7 @@ export function observations(record: SessionRecord, functions: FunctionCalls): O
     settledThreads: () => threads(record, true),
     idleTasks: (through) => idleTasks(record, through),
     stateFiles: (tid) => stateFiles(record, tid),
+    reasons: () => reasons(record),
     sysfs: (patch) => sysfs(record, patch),
     patches: () => patches(record),
     call: (f) => functions.observe(f),

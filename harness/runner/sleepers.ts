@@ -3,13 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Call, type Span, type Task, calls, must } from '../guest/guest.js';
 import { beginsTransition } from '../guest/holders.js';
 import { isExiting, schedulerState } from '../guest/tasks.js';
+import { readTrace } from '../guest/tracefs.js';
 import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
-import { type Body, original } from '../model/state.js';
+import { type Body, original, pristine } from '../model/state.js';
+import { type Below, below, gateBelow } from '../model/reliability.js';
 import { isHeld, reachableBodies } from '../model/tasks.js';
 import { fork } from './forks.js';
 import { type FunctionCalls, knobOf } from './function-calls.js';
 import { interrupt } from './interrupts.js';
+import { readProbe } from './probes.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
 
@@ -26,7 +29,7 @@ const patience = {
 const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
 
 /** As /proc/<tid>/stat shows it. */
-const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R' } as const;
+const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R', faulting: 'D' } as const;
 
 /** A task in a function of a target module, as far as it does not change. */
 interface Place {
@@ -37,6 +40,7 @@ interface Place {
   readonly by: NonNullable<ParkOptions['by']>;
   readonly activity: NonNullable<ParkOptions['activity']>;
   readonly dying: boolean;
+  readonly depth: number;
 }
 
 /** Starts a task that enters a function and stays there, and proves that it does. */
@@ -55,12 +59,13 @@ export async function park(
   const knob = knobOf(f, 'park a task in');
   const call = calls.io(`${directory}/${knob}`, { write: `${activity} ${depth} ${by}`, read: 80 });
   const asUser = dying ? calls.write(`${directory}/dying`, knob) : call;
-  const { tid, task, started } = by === 'user' ? await startTask(record, asUser, threads, what) : await startThread(record, call, what);
-  const place: Place = { record, functions, tid, f, by, activity, dying };
+  const { tid, task, started } =
+    by === 'user' ? await startTask(record, asUser, { activity, threads }, what) : await startThread(record, call, what);
+  const place: Place = { record, functions, tid, f, by, activity, dying, depth };
   if (dying) await killWaiting(record, tid);
   let body = await awaitThere(place, 0);
   const settle = (): Promise<void> =>
-    record.operate({ kind: 'park', tid, by, activity, function: f, body }, what, () => Promise.resolve(started));
+    record.operate({ kind: 'park', tid, by, activity, function: f, body, depth }, what, () => Promise.resolve(started));
   await settle();
   await witness(place, body);
   return {
@@ -95,8 +100,16 @@ interface Started {
 }
 
 /** The task that makes the call. */
-async function startTask({ guest }: SessionRecord, call: Call, threads: number, what: string): Promise<Started> {
-  const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, threads });
+async function startTask(
+  { guest, model }: SessionRecord,
+  call: Call,
+  { activity, threads }: { readonly activity: Place['activity']; readonly threads: number },
+  what: string,
+): Promise<Started> {
+  // The kernel's worker that looks at tasks pushes one aside on its own CPU, and no other.
+  const running = model.states[0]?.tasks.filter((one) => one.activity === 'running').length ?? 0;
+  const cpus = activity === 'running' ? { cpus: [(running + 1) % 2] } : {};
+  const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, threads, ...cpus });
   const task = must(started, what);
   return { tid: task.pid, task, started };
 }
@@ -126,6 +139,8 @@ interface Entry {
   readonly number: number;
   /** Of the loop of one that runs. */
   readonly turns: number;
+  /** Of the function that calls itself to make the stack deep. */
+  readonly frames: number;
   readonly span: Span;
 }
 
@@ -133,13 +148,14 @@ async function entryOf({ record, tid, f }: Place): Promise<Entry | undefined> {
   const file = `/proc/${f.object}/sleepers`;
   const outcome = await record.guest.readText(file);
   const lines = must(outcome, file).split('\n').map((line) => line.split(' ').map(Number));
-  const [, number, turns] = lines.find(([of]) => of === tid) ?? [];
-  return number === undefined || turns === undefined ? undefined : { number, turns, span: outcome.span };
+  const [, number, turns, frames] = lines.find(([of]) => of === tid) ?? [];
+  if (number === undefined || turns === undefined || frames === undefined) return undefined;
+  return { number, turns, frames, span: outcome.span };
 }
 
 /**
  * Waits until a task is in a body of the function, and has come there later than `after`.
- * @returns which body, as its stack shows; of one that runs it must be clear from the model
+ * @returns which body, as its stack shows; where that does not show it, it must be clear from the model
  */
 async function awaitThere(place: Place, after: number): Promise<Body> {
   const { record, tid, f, activity } = place;
@@ -152,9 +168,10 @@ async function awaitThere(place: Place, after: number): Promise<Body> {
     const frames = stack?.ok === true ? stack.value : '';
     const entry = await entryOf(place);
     if (now === stateOf[activity] && entry !== undefined && entry.number > after) {
-      if (activity === 'running' && entry.turns > 0) return onlyOne(bodies, place);
+      const there = entry.frames === place.depth + 1;
+      if (activity === 'running' ? entry.turns > 0 : there && isObscured(place)) return onlyOne(bodies, place);
       const body = bodies.find((b) => frames.includes(frameOf(f, b)));
-      if (activity !== 'running' && body !== undefined) return body;
+      if (activity !== 'running' && there && body !== undefined) return body;
     }
     if (now === 'Z' || Date.now() > deadline) {
       const does = activity === 'running' ? 'run' : 'sleep';
@@ -168,7 +185,21 @@ async function awaitThere(place: Place, after: number): Promise<Body> {
 
 function onlyOne([body, other]: readonly Body[], { tid, f }: Place): Body {
   if (body !== undefined && other === undefined) return body;
-  throw new SituationError(`thread ${tid} runs in ${f.name}, but the stack of a running thread does not show in which body`);
+  throw new SituationError(`thread ${tid} is in ${f.name}, but its stack does not show in which body`);
+}
+
+/** Frames that /proc/<tid>/stack has room for, but for a few (64: MAX_STACK_TRACE_DEPTH, fs/proc/base.c). */
+const shown = 50;
+
+/** Whether /proc/<tid>/stack may lack the function: it is too far away, or a trampoline stands in between, which is what is judged. */
+function isObscured(place: Place): boolean {
+  return place.depth > shown || wayOf(place).trampoline !== 'none';
+}
+
+/** What lies between the task and its function, or would if it came now. */
+function wayOf({ record, tid, f, activity, depth }: Place): Below {
+  const [state = pristine] = record.model.states;
+  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth, activity === 'faulting');
 }
 
 async function witness(place: Place, body: Body): Promise<void> {
@@ -187,15 +218,40 @@ async function witness(place: Place, body: Body): Promise<void> {
   record.witness(`thread ${tid} ${activity === 'running' ? 'runs' : 'sleeps'} in ${body} of ${f.name}`, proof, span);
 }
 
-async function sleeps({ record, tid, f, dying }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+async function sleeps(place: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+  const { record, tid, f, activity, depth, dying } = place;
   const [stack] = await record.guest.stacks([tid]);
-  if (stack?.ok !== true || !stack.value.includes(frameOf(f, body))) {
+  const entry = await entryOf(place);
+  const frame = isObscured(place) ? 'sleep_below+' : frameOf(f, body);
+  const lacks = activity === 'faulting' && stack?.value?.includes('handle_mm_fault+') !== true;
+  if (stack?.ok !== true || !stack.value.includes(frame) || entry?.frames !== depth + 1 || lacks) {
     throw new SituationError(`thread ${tid} no longer sleeps in ${body} of ${f.name}`);
   }
   const proof = stack.value.trim().split('\n');
-  if (!dying) return { proof, span: stack.span };
-  if (!(await isExiting(record.guest, tid))) throw new SituationError(`thread ${tid} was killed, but is not on its way out`);
-  return { proof: ['PF_EXITING is set', ...proof], span: stack.span };
+  if (dying) {
+    if (!(await isExiting(record.guest, tid))) throw new SituationError(`thread ${tid} was killed, but is not on its way out`);
+    proof.unshift('PF_EXITING is set');
+  }
+  if (depth > 0) proof.push(`it is ${depth} frames below, as it counts them`);
+  proof.push(...(await followed(place)));
+  return { proof, span: { begin: stack.span.begin, end: entry.span.end } };
+}
+
+/** That the function which the task called to stay there has been entered under a tracer, or a kretprobe, and not left. */
+async function followed(place: Place): Promise<readonly string[]> {
+  const { record, f } = place;
+  const { trampoline } = wayOf(place);
+  const { name } = gateBelow(f);
+  if (trampoline === 'kretprobe') {
+    const { inside } = await readProbe(record, f.object);
+    if (inside === 0) throw new SituationError(`the kretprobe in ${name} waits for no return`);
+    return [`calls of ${name} that its kretprobe has seen begin and not end: ${inside}`];
+  }
+  if (trampoline === 'none') return [];
+  const trace = await readTrace(record.guest);
+  const open = must(trace, 'trace').split('\n').find((line) => line.includes(name) && line.trimEnd().endsWith('{'));
+  if (open === undefined) throw new SituationError(`the graph tracer has recorded no call of ${name} that has not returned`);
+  return [`trace: ${open.trim()}`];
 }
 
 /** Its loop goes on. */

@@ -114,6 +114,14 @@ function distortions(seen: Observation): Distorted {
         [seen.ended ? 'still 1' : 'ended', { ...seen, ended: !seen.ended }],
         ...(saysOfBegin(seen) ? [['no completion in the log', { ...seen, log: seen.log?.slice(0, -1) ?? [] }] as const] : []),
       ];
+    case 'reasons': {
+      const [first = ''] = seen.lines;
+      return [
+        ...seen.lines.map((line, i) => [`not said: ${line}`, { ...seen, lines: seen.lines.filter((_text, j) => j !== i) }] as const),
+        ...seen.lines.map((line) => [`another reason: ${line}`, { ...seen, lines: [...seen.lines, otherwise(line)] }] as const),
+        ...(first === '' ? [] : [['somebody else is named', { ...seen, lines: [...seen.lines, first.replace(/:\d+ /, ':4242 ')] }] as const]),
+      ];
+    }
     case 'left-sysfs':
       return [[seen.left ? 'stays' : 'gone', { ...seen, left: !seen.left }]];
     case 'resolved-symbols':
@@ -153,6 +161,11 @@ function distortions(seen: Observation): Distorted {
     case 'unregister-waits':
       return [[seen.waits ? 'returns' : 'waits', { ...seen, waits: !seen.waits }]];
   }
+}
+
+/** Another function, and what nobody is said to sleep on. */
+function otherwise(line: string): string {
+  return line.replace(/klp_\w+:/, 'klp_other:').replace(/is running/, 'is sleeping on function klp_junk');
 }
 
 /** Only of a transition whose begin is in this part of the log its end has to be there. */

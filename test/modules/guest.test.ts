@@ -101,12 +101,12 @@ async function tryOn(t: Test, name: string): Promise<void> {
         await until(`another turn of ${tid}`, async () => (await own())[2] !== before);
       }
       t.equal(await ask({ pid: tid }, 'klp_target_quiet'), 'original', activity);
-      t.equal((await own()).length, 3);
+      t.strictSame((await own()).slice(3), ['3'], 'as many frames as it was told, and the first');
       t.equal(await wrote('/proc/klp_target/release', String(tid)), 'OK');
       t.equal(await schedulerState(guest, tid), 'ENOENT', 'it is gone when the write returns');
       t.strictSame(await own(), []);
     }
-    for (const wrong of ['uninterruptible 0', 'asleep 0 user', 'running 0 nobody', 'running 101 user']) {
+    for (const wrong of ['uninterruptible 0', 'asleep 0 user', 'running 0 nobody', 'running 151 user', 'faulting 0 kernel']) {
       t.equal(await wrote('/proc/klp_target/beta', wrong), 'EINVAL', wrong);
     }
   });
@@ -152,6 +152,15 @@ async function tryOn(t: Test, name: string): Promise<void> {
     for (const cpu of [0, 1]) t.equal(await interrupt(`idle ${cpu}`), '-1', `CPU ${cpu}`);
   });
 
+  await t.test('a task sleeps in a page fault of the kernel until it is let go', async (t) => {
+    const parked = await park(guest, 'faulting 1 user');
+    t.match(must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack'), /handle_mm_fault\+[^]*klp_target_alpha\+/);
+    t.equal(await schedulerState(guest, parked.pid), 'D');
+    t.equal(await ask(parked, 'klp_target_quiet'), 'original');
+    t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
+    t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } });
+  });
+
   await t.test('a signal has the system call of an interruptible sleeper restarted', async (t) => {
     const parked = await park(guest, 'interruptible 1 user');
     const number = async (): Promise<number> => Number((await text('/proc/klp_target/sleepers')).split(' ')[1]);
@@ -173,7 +182,7 @@ async function tryOn(t: Test, name: string): Promise<void> {
     };
     t.equal(await wrote(place, 'inside alpha post'), 'OK');
     t.equal(await wrote(place, 'entry beta nopost'), 'EBUSY');
-    t.equal(await hits(), '0', 'the function is not run');
+    t.equal(await hits(), '0 0', 'the function is not run');
     t.equal(await wrote(place, 'remove'), 'OK');
     t.equal(await wrote(place, 'remove'), 'ENOENT');
     for (const wrong of ['inside quiet post', 'outside alpha post', 'entry alpha']) t.equal(await wrote(place, wrong), 'EINVAL', wrong);
@@ -181,9 +190,17 @@ async function tryOn(t: Test, name: string): Promise<void> {
     must(await guest.awaitGone('/sys/kernel/livepatch/klp_patch', 60_000), 'end of the patch');
     for (const where of ['entry alpha nopost', 'entry alpha post', 'inside alpha nopost', 'return alpha nopost']) {
       t.equal(await wrote(place, where), 'OK', where);
-      t.equal(await hits(), '1', where);
+      t.equal(await hits(), '1 0', where);
       t.equal(await wrote(place, 'remove'), 'OK');
     }
+    for (const wrong of ['entry gate nopost', 'inside gate nopost']) t.equal(await wrote(place, wrong), 'EINVAL', wrong);
+    t.equal(await wrote(place, 'return gate nopost'), 'OK');
+    const parked = await park(guest, 'uninterruptible 0 user');
+    t.equal(await text(place), '0 1', 'a call that has not returned');
+    t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
+    must(await guest.wait(parked, 60_000), 'end');
+    t.equal(await text(place), '1 0');
+    t.equal(await wrote(place, 'remove'), 'OK');
     t.equal(await wrote(place, 'entry beta post'), 'OK', 'one that stays goes with the module');
     must(await guest.rmmod(lib.name), 'unloading the target');
   });

@@ -194,7 +194,7 @@ void t.test('probes: set, hit, removed', async (t) => {
   rise = 2;
   await t.rejects(context.observe.probeHit(lib.beta), {
     name: 'InfrastructureError',
-    message: '/proc/klp_target/probe went from 1 to 3 with one call of klp_target_beta',
+    message: '/proc/klp_target/probe went from 1 to 3 hits with one call of klp_target_beta',
   });
 
   await t.rejects(context.probe(lib.quiet, { place: 'entry' }), {
@@ -275,7 +275,7 @@ void t.test('a sleeper makes a call itself', async (t) => {
   const files = {
     '/proc/klp_target/alpha': {},
     '/proc/klp_target/ask': { writes: () => answer, reads: () => 'klp_driven\n' },
-    '/proc/klp_target/sleepers': { reads: () => '42 1 0\n' },
+    '/proc/klp_target/sleepers': { reads: () => '42 1 0 1\n' },
     '/proc/42/stat': { reads: () => '42 (klp-sleeper) D 7 42' },
   };
   const other = target('klp_other');
@@ -288,6 +288,16 @@ void t.test('a sleeper makes a call itself', async (t) => {
   await t.rejects(sleeper.call(other.beta), { message: 'call of klp_other:klp_other_beta by thread 42: ENOENT: klp_other is not loaded' });
   await t.rejects(sleeper.call(lib.twin1), { message: /only alpha, beta and quiet of a target module are exported$/ });
   await t.rejects(context.park(lib.quiet), { message: /^cannot park a task in klp_target:klp_target_quiet: only alpha and beta/ });
+});
+
+void t.test('debug messages are switched on for a look at the reasons, and off again', async (t) => {
+  const control = '/proc/dynamic_debug/control';
+  const { context, model, written } = sessionOn({ [control]: {} });
+  await context.observe.reasons();
+  t.strictSame(written, [`${control}: func klp_try_switch_task +p`, `${control}: func klp_try_switch_task -p`]);
+  t.strictSame(model.observations, [{ kind: 'reasons', lines: [] }], 'nobody holds anything: there is nothing to wait for');
+  await t.rejects(sessionOn({}).context.observe.reasons(), { message: /: the kernel lacks CONFIG_DYNAMIC_DEBUG$/ });
+  await t.rejects(sessionOn({ [control]: { writes: () => 'EINVAL' } }).context.observe.reasons(), { name: 'InfrastructureError' });
 });
 
 void t.test('calls: every function of a target, one of vmlinux, and no other', async (t) => {

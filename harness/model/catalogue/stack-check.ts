@@ -114,18 +114,24 @@ export const stackCheck: readonly Clause[] = [
       'kernel/livepatch/transition.c:199-232 (4.14.177)',
       'arch/x86/kernel/stacktrace.c:98-138 (4.14.177)',
       'kernel/trace/trace_functions_graph.c:303-325 (4.14.177)',
+      'arch/x86/kernel/unwind_frame.c:268-272 (4.14.177)',
+      'arch/x86/kernel/unwind_orc.c:461-463 (5.10.262)',
+      'arch/x86/include/asm/unwind.h:107-128 (6.1.192)',
+      'arch/arm64/kernel/stacktrace.c:133-159 (7.3.4)',
       'kernel/livepatch/transition.c:254-282 (7.3.4)',
     ],
     mainline:
       'The thread keeps its initial state while the caller is on its stack, also when the function graph ' +
-      'tracer follows the callee. With a kretprobe there instead, the frame-pointer unwinder of 4.14 ' +
-      "sees the probe's trampoline where the address in the caller should be: it recovers return " +
-      'addresses replaced by the graph tracer only, so that the caller may go unseen and the task be ' +
-      'switched.',
+      'tracer follows the callee: every unwinder finds the return address that it has replaced. A ' +
+      'kretprobe on the callee replaces it, too. On 4.14 nothing finds that address again: the trampoline ' +
+      'of the probe stands in the trace where the caller should, and a task is switched that sleeps below ' +
+      'an affected function. On 5.10 ORC knows no way on from the trampoline: the stack is unreliable, and ' +
+      'every task that sleeps in such a callee holds the transition, whoever called it (CHK-5). From 5.15 on ' +
+      'the address is found, on x86-64 and arm64.',
     deviation: {
       kind: 'contradicts',
       note:
-        'With a kretprobe on the callee a task may be switched although an affected function is on its ' +
+        'With a kretprobe on the callee a task is switched although an affected function is on its ' +
         'stack.',
     },
     later: {
@@ -146,11 +152,7 @@ export const stackCheck: readonly Clause[] = [
         ),
       ],
     },
-    notes: [
-      'The behaviour with a kretprobe was concluded from the source of 4.14; it is to be confirmed on ' +
-      'each generation.',
-    ],
-    confirmed: false,
+    confirmed: true,
   },
   {
     id: 'CHK-5',
@@ -161,16 +163,22 @@ export const stackCheck: readonly Clause[] = [
       livepatchTxt('188-190', 'Support needs a way to detect interrupts on the stack.'),
     ],
     code: [
+      'arch/x86/kernel/stacktrace.c:26 (4.14.177)',
       'arch/x86/kernel/stacktrace.c:101-110 (4.14.177)',
       'arch/x86/kernel/stacktrace.c:136-137 (4.14.177)',
       'kernel/livepatch/transition.c:253-260 (4.14.177)',
+      'kernel/stacktrace.c:85-93 (5.10.262)',
+      'arch/x86/kernel/stacktrace.c:43-58 (7.3.4)',
+      'arch/arm64/kernel/stacktrace.c:404-405 (7.3.4)',
       'kernel/livepatch/transition.c:264-266 (7.3.4)',
       'kernel/livepatch/transition.c:339-342 (7.3.4)',
     ],
     mainline:
-      'Under the frame-pointer unwinder that is a task which took a fault or was preempted inside the ' +
-      'kernel, or which has more than 100 frames. The debug message is `livepatch: klp_check_stack: ' +
-      'comm:pid has an unreliable stack`; on 7.3 it begins with `klp_try_switch_task:`.',
+      'It holds the transition, whatever is on its stack. Unreliable is a stack of more than 100 entries, ' +
+      'from 5.10 on of 100 or more. With frame pointers, and on arm64, so is one with a fault or an ' +
+      'interrupt inside the kernel on it; ORC unwinds those. The debug message is `livepatch: ' +
+      'klp_check_stack: comm:pid has an unreliable stack`; from 5.16 on it begins with ' +
+      '`klp_try_switch_task:`.',
     later: {
       documents: [
         livepatchRst('101-102', 'Stack checking is only there on architectures with reliable stacks.'),
@@ -192,12 +200,14 @@ export const stackCheck: readonly Clause[] = [
     ],
     code: [
       'kernel/livepatch/transition.c:313-318 (4.14.177)',
+      'kernel/livepatch/transition.c:269-273 (6.1.192)',
       'kernel/livepatch/transition.c:288-289 (7.3.4)',
       'kernel/livepatch/transition.c:335-338 (7.3.4)',
     ],
     mainline:
-      'It switches in another way, or at a later attempt. The debug message is `livepatch: ' +
-      'klp_try_switch_task: comm:pid is running`.',
+      'It switches in another way, or at a later attempt that finds it off its CPU. Running is, up to 5.15, ' +
+      'who is still on a CPU, later who is the current task of one; who makes the attempt is not taken for ' +
+      'running. The debug message is `livepatch: klp_try_switch_task: comm:pid is running`.',
     later: {
       documents: [
         livepatchRst('97-98', 'What is checked are the stacks of sleeping tasks.'),
@@ -213,12 +223,14 @@ export const stackCheck: readonly Clause[] = [
     code: [
       'kernel/livepatch/transition.c:266-273 (4.14.177)',
       'kernel/livepatch/transition.c:337-338 (4.14.177)',
+      'kernel/livepatch/transition.c:318-325 (6.1.192)',
       'kernel/livepatch/transition.c:343-346 (7.3.4)',
     ],
     mainline:
-      'With dynamic debug on for `klp_try_switch_task`, 4.14 logs `livepatch: klp_check_stack: comm:pid ' +
-      'is sleeping on function F` at each attempt; 7.3 logs it as `klp_try_switch_task: …`. F is the ' +
-      'name of the original function, also where a replacement blocks.',
+      'With dynamic debug on for `klp_try_switch_task`, `livepatch: klp_check_stack: comm:pid is sleeping on ' +
+      'function F` is logged at each attempt; from 5.16 on as `klp_try_switch_task: …`. F is the name of the ' +
+      'original function, also where a replacement blocks; of several on a stack the one that the patch ' +
+      'lists first. Nothing is said of a task that is switched. 4.14 and 5.10 cut the line at 127 characters.',
     later: { documents: [] },
     confirmed: true,
   },
@@ -233,7 +245,10 @@ export const stackCheck: readonly Clause[] = [
         'A sleeping task is patched if none of the affected functions is on its stack.',
       ),
     ],
-    code: ['kernel/livepatch/transition.c:262-275 (4.14.177)'],
+    code: [
+      'kernel/livepatch/transition.c:262-275 (4.14.177)',
+      'kernel/livepatch/transition.c:269-279 (7.3.4)',
+    ],
     mainline:
       'A task that sleeps in a patched function of a module blocks in the same way as one in a function ' +
       'of vmlinux.',

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
-import { type FunctionName, functionKey } from '../description.js';
+import { type FunctionName, entriesOf, functionKey } from '../description.js';
 import { isPinned, pinnedBy } from '../operations/unload.js';
 import { settled } from '../progress.js';
-import { type Facts, type State, entryFor, findPatch, references, stackOf } from '../state.js';
+import { type Facts, type State, entryFor, findPatch, isLoaded, references, stackOf } from '../state.js';
 import { holders, isHeld, reachableBodies, stragglers } from '../tasks.js';
 import { bystanders } from './kinds.js';
 import { type Prediction, type Rule, equal, prediction } from './types.js';
@@ -70,9 +70,17 @@ export const transitionEndRule: Rule<'transition-end'> = (state, { patch, ended,
   const what = `end of the transition of ${patch}`;
   const mayLast = inTransition && stragglers(state).length > 0;
   const free = held || mayLast ? [] : bystanders(state, what, ended);
-  if (!ended) return [prediction('TRN-7', what, 'not ended', held ? 'held' : mayLast ? 'held or ended' : 'ended', held || mayLast), ...free];
-  const predictions = [prediction('TRN-5', what, 'ended', held ? 'held' : 'ended', !inTransition), ...free];
   const known = findPatch(state, patch);
+  const clauses = (clause: ClauseId): readonly ClauseId[] => {
+    const lacks = known !== undefined && entriesOf(known.description).some((e) => !isLoaded(state, e.object.name));
+    return lacks && !held ? [clause, 'CHK-9'] : [clause];
+  };
+  const may = held ? 'held' : mayLast ? 'held or ended' : 'ended';
+  if (!ended) return [
+    ...clauses('TRN-7').map((clause) => prediction(clause, what, 'not ended', may, held || mayLast)),
+    ...free,
+  ];
+  const predictions = [...clauses('TRN-5').map((clause) => prediction(clause, what, 'ended', held ? 'held' : 'ended', !inTransition)), ...free];
   // Of a patch that has left already nobody knows which way it went last.
   if (log && known) predictions.push(...completion(patch, known.enabled, log));
   return predictions;

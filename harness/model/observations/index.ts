@@ -3,6 +3,7 @@ import type { Facts, State } from '../state.js';
 import { switched } from '../tasks.js';
 import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
 import { callbacksRule } from './callbacks.js';
+import { reasonsRule } from './reasons.js';
 import { shadowCallRule } from './shadow.js';
 import { leftAloneRule } from './signals.js';
 import { birthRule, idleTasksRule, interruptRule, stateFilesRule, warningsRule } from './kinds.js';
@@ -36,6 +37,8 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return referencesRule(state, seen, facts);
     case 'transition-end':
       return transitionEndRule(state, seen, facts);
+    case 'reasons':
+      return reasonsRule(state, seen, facts);
     case 'left-sysfs':
       return leftSysfsRule(state, seen, facts);
     case 'resolved-symbols':

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
-import { functionKey } from '../description.js';
-import { type Facts, type PatchState, type State, type Transition, entryFor, original, patchInTransition } from '../state.js';
-import { type Frame, type Task, holders, kernelThreadsHold, leavesOnSignal, stragglers } from '../tasks.js';
+import { entriesOf, functionKey } from '../description.js';
+import { type Facts, type PatchState, type State, type Transition, entryFor, isLoaded, original, patchInTransition } from '../state.js';
+import { type Frame, type Holder, type Task, holders, kernelThreadsHold, leavesOnSignal, stragglers, unseen } from '../tasks.js';
 import { type Prediction, type Rule, type SeenThread, prediction } from './types.js';
 
 // ---- patch_state -----------------------------------------------------------------------------------------------
@@ -73,7 +73,9 @@ function inTransition(
   const chance = stragglers(state).map((t) => t.tid);
   // Without reliable stacks no kernel thread switches: they all wait.
   const kernelWaits = target === 1 && kernelThreadsHold(facts);
-  const free = threads.filter((t) => !heldTids.includes(t.tid) && !(kernelWaits && t.kernel));
+  const missed = unseen(state);
+  const missedTids = missed.map((h) => h.task.tid);
+  const free = threads.filter((t) => !heldTids.includes(t.tid) && !missedTids.includes(t.tid) && !(kernelWaits && t.kernel));
   const predictions = [
     threadsPrediction(
       'TRN-1',
@@ -91,11 +93,19 @@ function inTransition(
     const kernelThreads = threads.filter((t) => t.kernel);
     predictions.push(threadsPrediction('REG-5', 'patch_state of kernel threads', kernelThreads, text, () => [initial]));
   }
-  for (const { task, frame } of held) {
-    const does = task.activity === 'running' ? 'runs' : 'sleeps';
-    const text = `${initial}: thread ${task.tid} ${does} in ${frame.body} of ${functionKey(frame.function)}`;
-    predictions.push(ofOne(holdingClause(state, frame, target), task, threads, text, initial));
+  for (const holder of held) {
+    const { task } = holder;
+    const text = `${initial}: thread ${task.tid} ${reasonText(holder)}`;
+    for (const clause of holdingClauses(state, holder, target)) predictions.push(ofOne(clause, task, threads, text, initial));
     if (task.signalled) predictions.push(ofOne('TRN-10', task, threads, `${initial}: no signal moves thread ${task.tid}`, initial));
+  }
+  if (settled) {
+    for (const { task, frame } of missed) {
+      const text = `${target}: the kretprobe hides ${placeOf(frame)} from the stack check of thread ${task.tid}`;
+      const demanded = ofOne('CHK-4', task, threads, '', initial);
+      const documented = { allowed: `${initial}: thread ${task.tid} sleeps below ${placeOf(frame)}`, holds: demanded.holds };
+      predictions.push({ ...ofOne('CHK-4', task, threads, text, target), documented });
+    }
   }
   for (const task of state.tasks.filter((t) => !heldTids.includes(t.tid))) {
     if (task.signalled && leavesOnSignal(task) && transition.arrived.includes(task.tid)) {
@@ -115,11 +125,34 @@ function inTransition(
     }
   }
   if (settled && held.length > 0 && !kernelWaits) {
-    const waiting = threads.filter((t) => t.patchState === initial && !chance.includes(t.tid)).map((t) => t.tid);
+    const undecided = [...chance, ...missedTids];
+    const waiting = threads.filter((t) => t.patchState === initial && !undecided.includes(t.tid)).map((t) => t.tid);
     const exactly = waiting.length === heldTids.length && waiting.every((tid) => heldTids.includes(tid));
     predictions.push(prediction('TRN-5', `who reads ${initial}`, waiting.join(', ') || 'nobody', `exactly ${heldTids.join(', ')}`, exactly));
   }
   return predictions;
+}
+
+const placeOf = ({ body, function: f }: Frame): string => `${body} of ${functionKey(f)}`;
+
+function reasonText(holder: Holder): string {
+  if (holder.why === 'unreliable') return 'has a stack that is not reliable';
+  return `${holder.why === 'running' ? 'runs' : 'sleeps'} in ${placeOf(holder.frame)}`;
+}
+
+/** The clauses that have a task hold the transition. */
+function holdingClauses(state: State, holder: Holder, target: PatchState): readonly ClauseId[] {
+  const { task, why, frame } = holder;
+  const { depth, trampoline } = task.below;
+  if (why === 'unreliable') return frame && trampoline !== 'none' ? ['CHK-5', 'CHK-4'] : ['CHK-5'];
+  const patch = patchInTransition(state);
+  const objects = new Set((patch ? entriesOf(patch.description) : []).map((e) => e.object.name).filter((name) => isLoaded(state, name)));
+  return [
+    holdingClause(state, frame, target),
+    ...(why === 'frame' && (depth > 0 || trampoline !== 'none' || task.below.fault) ? ['CHK-4'] : []),
+    ...(why === 'running' ? ['CHK-6'] : []),
+    ...(objects.size > 1 ? ['CHK-8'] : []),
+  ];
 }
 
 /** The clause that has a frame hold its task. */

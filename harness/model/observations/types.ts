@@ -59,6 +59,8 @@ export type Observation =
       /** Kernel log lines since the operation that began the transition, where they were read. */
       readonly log?: readonly string[];
     }
+  /** What the kernel has said of tasks that it does not switch, over several attempts after all others have been switched. */
+  | { readonly kind: 'reasons'; readonly lines: readonly string[] }
   | { readonly kind: 'left-sysfs'; readonly patch: string; readonly left: boolean }
   | {
       readonly kind: 'resolved-symbols';

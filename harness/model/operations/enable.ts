@@ -14,6 +14,7 @@ import {
   refer,
   replacePatch,
 } from '../state.js';
+import { holders, switched } from '../tasks.js';
 import { type Obstacle, ftraceObstacle, obstacleLines } from './obstacle.js';
 import { isThere } from './register.js';
 import { type LogLine, type Rule, lines, literally } from './types.js';
@@ -261,7 +262,9 @@ export function reversed(state: State, facts: Facts): State {
   const patch = transition ? findPatch(state, transition.patch) : undefined;
   if (!transition || !patch) return state;
   const turned = replacePatch(state, { ...patch, enabled: !patch.enabled });
-  return start(turned, patch, transition.target === 1 ? 0 : 1, facts, !transition.turned);
+  // Those that hold it are at the new target already, which nothing but this says of a stack that is not reliable.
+  const arrived = holders(state).flatMap((h) => (h.why === 'unreliable' ? [h.task.tid] : []));
+  return switched(start(turned, patch, transition.target === 1 ? 0 : 1, facts, !transition.turned), ...arrived);
 }
 
 /** What the kernel says when a transition turns. */

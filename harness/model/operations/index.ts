@@ -50,7 +50,7 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
     case 'shadow':
       return shadow(state, op, facts);
     case 'park':
-      return park(state, op);
+      return park(state, op, facts);
     case 'spin':
       return spin(state, op);
     case 'die':

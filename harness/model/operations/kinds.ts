@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: MIT
 import type { State } from '../state.js';
-import type { Task } from '../tasks.js';
+import { userTask } from '../tasks.js';
 import { type OperationOf, type Outcome, staged } from './types.js';
 
 /** A task ends, and nobody waits for it: it stays as a zombie, without a stack. */
 export function die(state: State, { tid }: OperationOf<'die'>): readonly Outcome[] {
-  return [staged(`task ${tid} is a zombie`, withNew(state, tid, 'zombie'))];
+  return [staged(`task ${tid} is a zombie`, { ...state, tasks: [...state.tasks, userTask(tid, 'zombie')] })];
 }
 
 /** A task forks without end; each child ends at once, and is waited for. */
 export function forkStorm(state: State, { tid }: OperationOf<'fork-storm'>): readonly Outcome[] {
-  return [staged(`task ${tid} forks without end`, withNew(state, tid, 'forking'))];
-}
-
-function withNew(state: State, tid: number, activity: Task['activity']): State {
-  return { ...state, tasks: [...state.tasks, { tid, kind: 'user', activity, frames: [], signalled: false }] };
+  return [staged(`task ${tid} forks without end`, { ...state, tasks: [...state.tasks, userTask(tid, 'forking')] })];
 }
 
 /**

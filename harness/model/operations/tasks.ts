@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: MIT
 import { functionKey } from '../description.js';
-import type { State } from '../state.js';
-import { type Task, leavesOnSignal, reachableBodies, switched } from '../tasks.js';
+import { below, depths, traceOf } from '../reliability.js';
+import type { Facts, State } from '../state.js';
+import { type Task, leavesOnSignal, reachableBodies, switched, userTask } from '../tasks.js';
 import { type OperationOf, type Outcome, staged } from './types.js';
 
-/** A task enters a function and stays there: it can only be in a body that a call of its reaches. */
-export function park(state: State, op: OperationOf<'park'>): readonly Outcome[] {
+/**
+ * A task enters a function and stays there: it can only be in a body that a call of its reaches. Nothing is known where the
+ * kernel's own frames decide, and of a task that comes in the middle of a transition and cannot be unwound: which side it is on.
+ */
+export function park(state: State, op: OperationOf<'park'>, facts: Facts): readonly Outcome[] {
   const before = state.tasks.find((t) => t.tid === op.tid);
   if (before !== undefined && before.frames.length > 0) return [];
   if (!reachableBodies(state, op.function, before?.tid).includes(op.body)) return [];
-  const { tid, by: kind, activity } = op;
+  const { tid, by: kind, activity, depth = 0 } = op;
+  const way = below(state, op.function, depth, activity === 'faulting');
+  const trace = traceOf(way, facts);
+  if (depth > depths.fits && depth < depths.tooDeep) return [];
+  if (!trace.reliable && state.transition?.arrived.includes(tid) === false) return [];
   const frames = [{ function: op.function, body: op.body }];
-  const task: Task = { tid, kind, activity, frames, signalled: before?.signalled ?? false };
+  const task: Task = { tid, kind, activity, frames, below: way, trace, signalled: before?.signalled ?? false };
   const does = activity === 'running' ? 'runs' : 'sleeps';
   return [staged(`task ${tid} ${does} in ${op.body} of ${functionKey(op.function)}`, withTask(state, task))];
 }
 
 /** A task computes in user space, where every interrupt makes it pass the exit to user mode. */
 export function spin(state: State, { tid }: OperationOf<'spin'>): readonly Outcome[] {
-  const task: Task = { tid, kind: 'user', activity: 'user space', frames: [], signalled: false };
-  return [staged(`task ${tid} computes in user space`, withTask(state, task))];
+  return [staged(`task ${tid} computes in user space`, withTask(state, userTask(tid, 'user space')))];
 }
 
 /**

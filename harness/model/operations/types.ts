@@ -33,6 +33,8 @@ export type Operation =
       readonly activity: Stay;
       readonly function: FunctionName;
       readonly body: Body;
+      /** Frames below the function; 0 when left out. */
+      readonly depth?: number;
     }
   /** A task computes in user space. */
   | { readonly kind: 'spin'; readonly tid: number }

@@ -5,6 +5,8 @@
 #include <linux/mutex.h>
 
 static atomic_t probe_hits = ATOMIC_INIT(0);
+/* Calls that a kretprobe has seen begin and not end. */
+static atomic_t probe_inside = ATOMIC_INIT(0);
 
 #ifdef CONFIG_KPROBES
 static struct kprobe kprobe;
@@ -22,8 +24,15 @@ static void probe_after(struct kprobe *p, struct pt_regs *regs, unsigned long fl
 {
 }
 
+static int probe_call(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	atomic_inc(&probe_inside);
+	return 0;
+}
+
 static int probe_return(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
+	atomic_dec(&probe_inside);
 	atomic_inc(&probe_hits);
 	return 0;
 }
@@ -35,12 +44,16 @@ static int set_probe(const char *place, const struct function *f, bool post)
 	if (probing != NO_PROBE)
 		return -EBUSY;
 	atomic_set(&probe_hits, 0);
+	atomic_set(&probe_inside, 0);
 	/* A probe that was registered once holds what the kernel made of it. */
 	memset(&kprobe, 0, sizeof(kprobe));
 	memset(&kretprobe, 0, sizeof(kretprobe));
 	if (!strcmp(place, "return")) {
 		kretprobe.kp.addr = (kprobe_opcode_t *)f->call;
+		kretprobe.entry_handler = probe_call;
 		kretprobe.handler = probe_return;
+		/* Tasks stay in the gate. */
+		kretprobe.maxactive = 20;
 		ret = register_kretprobe(&kretprobe);
 		probing = ret ? NO_PROBE : KRETPROBE;
 		return ret;

@@ -11,11 +11,13 @@
 #define PROC_READ .proc_read
 #define PROC_WRITE .proc_write
 #define PROC_RELEASE .proc_release
+#define PROC_MMAP .proc_mmap
 #else
 #define PROC_OPS struct file_operations
 #define PROC_READ .read
 #define PROC_WRITE .write
 #define PROC_RELEASE .release
+#define PROC_MMAP .mmap
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)

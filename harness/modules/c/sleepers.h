@@ -22,13 +22,17 @@ struct question {
 struct sleeper {
 	struct list_head list;
 	struct task_struct *task;
-	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING } activity;
+	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING, FAULTING } activity;
+	/* That a faulting one maps. */
+	struct file *file;
 	bool released;
 	/* By a signal. */
 	bool interrupted;
 	bool answering;
 	struct question *question;
 	unsigned int depth;
+	/* Of sleep_below() that it has on its stack now. */
+	unsigned int frames;
 	/* How many had come when it did. */
 	unsigned int number;
 	/* Of its loop, if it runs. */
@@ -84,7 +88,8 @@ static void run_here(struct sleeper *s)
 		}
 		WRITE_ONCE(s->turns, s->turns + 1);
 		cpu_relax();
-		cond_resched();
+		/* Not cond_resched(): 6.12 would look at the task there. */
+		schedule();
 	}
 }
 
@@ -112,18 +117,23 @@ static void sleep_here(struct sleeper *s)
 	finish_wait(&sleepers_wait, &wait);
 }
 
-/* Every frame does something after its call, so that none is a tail call. */
+#include "faults.h"
+
+/* Every frame does something after its call, so that none is a tail call: it is counted as long as it is there. */
 static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 {
 	unsigned int frames = 0;
 
+	WRITE_ONCE(s->frames, s->frames + 1);
 	if (depth)
 		frames = sleep_below(s, depth - 1);
 	else if (s->activity == RUNNING)
 		run_here(s);
+	else if (s->activity == FAULTING)
+		fault_here(s);
 	else
 		sleep_here(s);
-	barrier();
+	WRITE_ONCE(s->frames, s->frames - 1);
 	return frames + 1;
 }
 
@@ -187,7 +197,7 @@ static int ask_sleeper(pid_t tid, const char *(*call)(void), char **said)
 	return q.said ? 0 : -ENOMEM;
 }
 
-/* One line each: thread id, number, turns. */
+/* One line each: thread id, number, turns, frames. */
 static size_t list_sleepers(char *text, size_t room)
 {
 	struct sleeper *s;
@@ -195,7 +205,8 @@ static size_t list_sleepers(char *text, size_t room)
 
 	spin_lock(&sleepers_lock);
 	list_for_each_entry(s, &sleepers, list)
-		n += scnprintf(text + n, room - n, "%d %u %lu\n", task_pid_nr(s->task), s->number, READ_ONCE(s->turns));
+		n += scnprintf(text + n, room - n, "%d %u %lu %u\n", task_pid_nr(s->task), s->number, READ_ONCE(s->turns),
+			       READ_ONCE(s->frames));
 	spin_unlock(&sleepers_lock);
 	return n;
 }

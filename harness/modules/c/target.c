@@ -10,8 +10,9 @@
  * alpha, beta     write "<activity> <depth> <who>": the calling task (user), or
  *                 a kernel thread (kernel), enters the function and stays
  *                 there, <depth> frames below it, until released: asleep
- *                 (uninterruptible or interruptible), or running. A later read
- *                 of the same open file gives what the function said, or the
+ *                 (uninterruptible or interruptible), running, or (faulting,
+ *                 a user task only) uninterruptible in a page fault that it
+ *                 took in the kernel. A later read of the same open file gives what the function said, or the
  *                 thread id of the kernel thread. A signal to an interruptible
  *                 one has the system call restarted.
  * dying           write alpha or beta: the calling task stays until it is killed,
@@ -20,8 +21,9 @@
  * release         write a thread id: that task is let go, and is gone if it is
  *                 a kernel thread
  * sleepers        read: a line for each of these: thread id, how many had come
- *                 when it did, and how many turns of its loop it has done if it
- *                 runs
+ *                 when it did, how many turns of its loop it has done if it
+ *                 runs, and how many frames of sleep_below() it has on its
+ *                 stack: one more than <depth>
  * ask             write "<tid> <symbol>": that task wakes, calls the function
  *                 of that name and type that some target module exports, and
  *                 sleeps again; then the write returns. A later read of the
@@ -40,12 +42,13 @@
  *                 of that CPU, without a function. ESRCH: no such task; ETIME:
  *                 it does not run; ENXIO: no such CPU, or no other to interrupt
  *                 it from; ENOENT: no such symbol.
- * probe           write "<place> <function> <post>": a probe in alpha or beta;
+ * probe           write "<place> <function> <post>": a probe in alpha, beta or gate;
  *                 the write fails with what register_kprobe() returned. <place>
  *                 is entry, inside (behind the ftrace site) or return (a
- *                 kretprobe), <post> is post or nopost: whether it has a
- *                 post_handler. EBUSY: there is one already. Write "remove":
- *                 there is none any more. Read: how often it was hit.
+ *                 kretprobe; the only one for gate), <post> is post or nopost:
+ *                 whether it has a post_handler. EBUSY: there is one already.
+ *                 Write "remove": there is none any more. Read: how often it
+ *                 was hit, and how many calls a kretprobe waits for.
  */
 #include <linux/module.h>
 #include "proc.h"
@@ -162,6 +165,9 @@ static const struct function functions[] = {
 	{ "common", klp_common },
 };
 
+/* What every task calls that stays in one of them. */
+static const struct function gate = { "gate", (void *)FN(gate) };
+
 #include "kernel-sleepers.h"
 #include "probe.h"
 #include "forks.h"
@@ -191,8 +197,9 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 		[UNINTERRUPTIBLE] = "uninterruptible",
 		[INTERRUPTIBLE] = "interruptible",
 		[RUNNING] = "running",
+		[FAULTING] = "faulting",
 	};
-	struct sleeper s = { .task = current };
+	struct sleeper s = { .task = current, .file = file };
 	char words[60], activity[20] = "", who[10] = "";
 	int i, ret = words_from_user(words, sizeof(words), buf, len);
 
@@ -200,13 +207,15 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 		return ret;
 	if (file->private_data || !f->inside)
 		return -EINVAL;
-	if (sscanf(words, "%19s %u %9s", activity, &s.depth, who) != 3 || s.depth > 100)
+	if (sscanf(words, "%19s %u %9s", activity, &s.depth, who) != 3 || s.depth > 150)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(activities) && strcmp(activity, activities[i]);)
 		i++;
 	if (i == ARRAY_SIZE(activities) || (strcmp(who, "user") && strcmp(who, "kernel")))
 		return -EINVAL;
 	s.activity = i;
+	if (s.activity == FAULTING && strcmp(who, "user"))
+		return -EINVAL;
 
 	if (!strcmp(who, "kernel")) {
 		ret = start_kernel_sleeper(f->call, &s);
@@ -366,6 +375,10 @@ static ssize_t probe_write(struct file *file, const char __user *buf, size_t len
 	}
 	if (n != 3 || (strcmp(place, "entry") && strcmp(place, "inside") && strcmp(place, "return")))
 		return -EINVAL;
+	if (!strcmp(name, "gate")) {
+		ret = strcmp(place, "return") ? -EINVAL : change_probe(place, &gate, false);
+		return ret ? ret : len;
+	}
 	for (i = 0; i < ARRAY_SIZE(functions); i++) {
 		if (!functions[i].inside || strcmp(name, functions[i].name))
 			continue;
@@ -377,17 +390,18 @@ static ssize_t probe_write(struct file *file, const char __user *buf, size_t len
 
 static ssize_t probe_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
 {
-	char text[20];
+	char text[30];
 
 	if (*pos)
 		return 0;
-	snprintf(text, sizeof(text), "%d", atomic_read(&probe_hits));
+	snprintf(text, sizeof(text), "%d %d", atomic_read(&probe_hits), atomic_read(&probe_inside));
 	return give(text, buf, len, pos);
 }
 
 static const PROC_OPS function_ops = {
 	PROC_READ = function_read,
 	PROC_WRITE = function_write,
+	PROC_MMAP = slow_mmap,
 	PROC_RELEASE = said_release,
 };
 static const PROC_OPS dying_ops = {

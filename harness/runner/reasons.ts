@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+import { setTimeout as sleep } from 'node:timers/promises';
+import { must } from '../guest/guest.js';
+import { loggedReasons, reasonOf } from '../model/observations/reasons.js';
+import { SituationError } from '../model/reference.js';
+import { holders } from '../model/tasks.js';
+import type { SessionRecord } from './session-record.js';
+
+/** Milliseconds of the guest's clock: the kernel tries every second. */
+const patience = 12_000;
+/** How often each task has to be named. */
+const attempts = 2;
+
+const controls = ['/sys/kernel/debug/dynamic_debug/control', '/proc/dynamic_debug/control'];
+
+/** Listens to what the kernel says of tasks that it does not switch, for several of its attempts. */
+export async function reasons(record: SessionRecord): Promise<void> {
+  const what = 'why tasks are not switched, in the kernel log';
+  record.doing = what;
+  await switchMessages(record, '+p');
+  const from = await record.guest.logEnd();
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const lines = await record.kernelLog(from);
+    if (Date.now() < deadline && !isEnough(record, lines)) {
+      await sleep(100);
+      continue;
+    }
+    await switchMessages(record, '-p');
+    const said = loggedReasons(lines);
+    const seen = [...new Set(said.map(({ tid, text }) => `${tid} ${text}`))].join(', ');
+    record.observe(what, seen || 'nothing', undefined, { kind: 'reasons', lines });
+    return;
+  }
+}
+
+/** Whether every task that holds the transition has been named often enough, and of those that run one as running. */
+function isEnough({ model }: SessionRecord, lines: readonly string[]): boolean {
+  const said = loggedReasons(lines);
+  const [state] = model.states;
+  if (!state) return true;
+  const held = holders(state);
+  const runs = held.filter((h) => h.why === 'running');
+  const caught = runs.some((h) => said.some((s) => s.tid === h.task.tid && s.text === reasonOf(h, model.facts)));
+  const often = held.every((h) => said.filter((s) => s.tid === h.task.tid).length >= attempts);
+  return often && (runs.length === 0 || caught);
+}
+
+async function switchMessages({ guest }: SessionRecord, how: '+p' | '-p'): Promise<void> {
+  for (const control of controls) {
+    const outcome = await guest.write(control, `func klp_try_switch_task ${how}`);
+    if (outcome.name === 'ENOENT') continue;
+    must(outcome, control);
+    return;
+  }
+  throw new SituationError(`there is no ${controls.join(' or ')}: the kernel lacks CONFIG_DYNAMIC_DEBUG`);
+}
