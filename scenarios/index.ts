@@ -6,9 +6,12 @@ import * as ftrace from './ftrace.js';
 import * as immediate from './immediate.js';
 import * as later from './later.js';
 import * as lifeCycle from './life-cycle.js';
+import * as load from './load.js';
 import * as modules from './modules.js';
+import * as passes from './passes.js';
 import * as refused from './refused.js';
 import * as registration from './registration.js';
+import * as reversal from './reversal.js';
 import * as shadow from './shadow.js';
 import * as symbols from './symbols.js';
 import * as sysfs from './sysfs.js';
@@ -20,6 +23,9 @@ export const scenarios: readonly Scenario[] = [
   lifeCycle,
   transition,
   tasks,
+  passes,
+  reversal,
+  load,
   modules,
   ftrace,
   later,

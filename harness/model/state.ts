@@ -14,6 +14,7 @@ import {
   targetSymbols,
   vmlinux,
 } from './description.js';
+import type { Passing } from './passes.js';
 import { type ShadowState, noShadow } from './shadow.js';
 import type { Task } from './tasks.js';
 
@@ -90,6 +91,8 @@ export interface State {
   readonly transition: Transition | null;
   /** Those that the scenario has put somewhere; all others may be anywhere, and are free to switch. */
   readonly tasks: readonly Task[];
+  /** Tasks beside those that call two functions in one system call, again and again. */
+  readonly passing: Passing | null;
   /** References that livepatch holds of patch modules; none where a module is not named. */
   readonly references: Readonly<Record<string, number>>;
   /** Patches that another has replaced, as long as their modules are loaded. */
@@ -125,6 +128,7 @@ export const pristine: State = {
   patches: [],
   transition: null,
   tasks: [],
+  passing: null,
   references: {},
   replaced: [],
   forced: {},

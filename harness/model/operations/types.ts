@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName, ModuleDescription } from '../description.js';
+import type { PassFunctions } from '../passes.js';
 import type { ShadowCall } from '../shadow.js';
 import type { Body, Facts, ProbePlace, State, Tracer } from '../state.js';
 import type { Task } from '../tasks.js';
@@ -34,6 +35,8 @@ export type Operation =
       readonly function: FunctionName;
       readonly body: Body;
     }
+  /** Tasks begin to call two functions in one system call, again and again, or end it (null). */
+  | { readonly kind: 'passes'; readonly functions: PassFunctions | null }
   /** A task computes in user space. */
   | { readonly kind: 'spin'; readonly tid: number }
   /** A task is sent SIGSTOP and SIGCONT. */
