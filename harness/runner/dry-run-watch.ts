@@ -15,11 +15,11 @@ export function dryWatch(record: DryRecord, patches: readonly LivepatchDescripti
   const { kernel, model } = record;
   const first = model.states;
   const operations: DoneOperation[] = [];
-  const tracks = new Map<string, { readonly source: SeenTrack['source']; readonly values: SeenValue[] }>();
+  const tracks = new Map<string, { readonly source: SeenTrack['source']; readonly values: SeenValue[]; readonly gap: number }>();
   let now = 0n;
   const see = (source: SeenTrack['source'], value: string): void => {
     const key = JSON.stringify(source);
-    const track = tracks.get(key) ?? { source, values: [] };
+    const track = tracks.get(key) ?? { source, values: [], gap: 0 };
     tracks.set(key, track);
     const at: Stretch = [Number(now) + 5, Number(now) + 5];
     const before = track.values.at(-1);

@@ -39,9 +39,9 @@ export async function watch(record: SessionRecord, patches: readonly LivepatchDe
       const clock = (t: bigint): number => Number(t - begun);
       const phases = phasesOf(first, operations, begun, uptime.span.end, clock);
       const tracks = [
-        ...timeline.tracks.flatMap((track, i) => (files[i] ? [{ source: files[i], values: valuesOf(track, clock) }] : [])),
+        ...timeline.tracks.flatMap((track, i) => (files[i] ? [{ source: files[i], ...seenOf(track, clock) }] : [])),
         ...timeline.sweeps.threads.flatMap((track): readonly SeenTrack[] =>
-          track.source.kind === 'thread' ? [{ source: { tid: track.source.tid }, values: valuesOf(track, clock) }] : [],
+          track.source.kind === 'thread' ? [{ source: { tid: track.source.tid }, ...seenOf(track, clock) }] : [],
         ),
       ];
       const seen = `${timeline.sweeps.threads.length} threads in ${timeline.sweeps.spans.length} sweeps, over ${operations.length} operations`;
@@ -76,12 +76,13 @@ export function phasesOf(
   });
 }
 
-function valuesOf({ changes, held }: Track, clock: (time: bigint) => number): readonly SeenValue[] {
+function seenOf({ changes, held, longestGap }: Track, clock: (time: bigint) => number): Omit<SeenTrack, 'source'> {
   const stretch = ({ begin, end }: Span): Stretch => [clock(begin), clock(end)];
-  return changes.map(({ value, before, span }, i) => ({
+  const values = changes.map(({ value, before, span }, i): SeenValue => ({
     value: value.errno === 0 ? value.text : value.name,
     before: before ? stretch(before) : null,
     first: stretch(span),
     last: stretch(changes[i + 1]?.before ?? (changes[i + 1] ? span : held) ?? span),
   }));
+  return { values, gap: Number(longestGap) };
 }

@@ -168,7 +168,7 @@ function wrongCalls(seen: Extract<Observation, { kind: 'shadow-call' }>): Distor
 /** A thread that is on another side for a moment, and files that say the opposite, in each stretch. */
 function wrongTimelines(seen: Extract<Observation, { kind: 'timeline' }>): Distorted {
   return seen.phases.flatMap(({ begun, what }, i) =>
-    seen.tracks.flatMap(({ source, values }, n) => {
+    seen.tracks.flatMap(({ source, values, gap }, n) => {
       if ('tid' in source && source.tid !== 1) return [];
       const at = begun[1] + (i === 0 ? 6 : 5);
       const place = values.findLastIndex((v) => v.first[0] <= at);
@@ -178,7 +178,7 @@ function wrongTimelines(seen: Extract<Observation, { kind: 'timeline' }>): Disto
       const blip: SeenValue = { value, before: [at - 1, at - 1], first: [at, at], last: [at, at] };
       const rest: SeenValue = { ...now, before: [at, at], first: [at + 1, at + 1], last: [Math.max(at + 1, now.last[0]), Math.max(at + 1, now.last[1])] };
       const changed = [...values.slice(0, place), { ...now, last: [at - 1, at - 1] as const }, blip, rest, ...values.slice(place + 1)];
-      const tracks = seen.tracks.map((t, m) => (m === n ? { source, values: changed } : t));
+      const tracks = seen.tracks.map((t, m) => (m === n ? { source, values: changed, gap } : t));
       return [[`${'tid' in source ? 'a thread' : source.file} otherwise ${what}`, { ...seen, tracks }] as const];
     }),
   );

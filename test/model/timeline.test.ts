@@ -50,6 +50,7 @@ const stretches = phases();
 function track(tid: number, ...values: readonly (readonly [from: number, value: number | string])[]): SeenTrack {
   return {
     source: { tid },
+    gap: 2,
     values: values.map(([from, value], i): SeenValue => {
       const until = values[i + 1]?.[0] ?? length;
       return { value: String(value), before: i === 0 ? null : [from - 1, from - 1], first: [from, from], last: [until - 1, until - 1] };
@@ -97,14 +98,18 @@ void t.test('a thread may read the old state up to when it has read the new one,
 });
 
 void t.test('files between two operations', (t) => {
+  let gap = 2;
   const file = (name: 'enabled' | 'transition', ...values: readonly (readonly [number, string])[]): SeenTrack => ({
     source: { patch: 'klp_alpha', file: name },
     values: track(0, ...values).values,
+    gap,
   });
   t.strictSame(judged(file('enabled', [0, 'ENOENT'], [305, '0'], [308, '1'], [502, '0'], [607, '1'])), []);
   t.strictSame(judged(file('enabled', [0, 'ENOENT'], [305, '1'], [550, '0'], [607, '1'])), ['ENA-3'], 'late');
   t.strictSame(judged(file('transition', [0, 'ENOENT'], [305, '1'], [790, '0'])), []);
   t.strictSame(judged(file('transition', [0, 'ENOENT'], [305, '1'], [650, '0'], [730, '0'])), ['ENA-2'], 'over while it is held');
   t.strictSame(judged(file('transition', [0, 'ENOENT'], [305, '1'], [740, '0'], [760, '1'])), ['ENA-2'], 'begins by itself');
+  gap = 200;
+  t.strictSame(judged(file('enabled', [0, 'ENOENT'], [305, '1'])), [], 'it was 0 for less time than lay between two readings');
   t.end();
 });

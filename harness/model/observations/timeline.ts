@@ -35,6 +35,8 @@ export interface SeenValue {
 export interface SeenTrack {
   readonly source: { readonly tid: number } | { readonly patch: string; readonly file: 'enabled' | 'transition' };
   readonly values: readonly SeenValue[];
+  /** From the begin of one reading to the end of the next, at most: what held for longer was seen. */
+  readonly gap: number;
 }
 
 interface Offence {
@@ -46,8 +48,8 @@ const overlap = (a: Stretch, b: Stretch): boolean => a[0] <= b[1] && b[0] <= a[1
 
 /** Which threads may be where, and when: judged over all operations of the timeline. */
 export const timelineRule: Rule<'timeline'> = (_state, { phases, tracks }, facts) => {
-  const threads = tracks.flatMap(({ source, values }) => ('tid' in source ? [{ tid: source.tid, values }] : []));
-  const offences = threads.flatMap(({ tid, values }) => threadOffences(phases, tid, values));
+  const threads = tracks.flatMap(({ source, ...seen }) => ('tid' in source ? [{ tid: source.tid, ...seen }] : []));
+  const offences = threads.flatMap(({ tid, values, gap }) => threadOffences(phases, tid, values, gap));
   const clauseOf = phases.map((_phase, i) => threadClause(phases, i));
   const wanted = [...new Set(clauseOf)];
   const predictions = wanted.map((clause): Prediction => {
@@ -56,7 +58,9 @@ export const timelineRule: Rule<'timeline'> = (_state, { phases, tracks }, facts
     const what = `patch_state of ${threads.length} threads over ${stretches} stretches`;
     return prediction(clause, what, some(wrong.map((o) => o.text)), textOf(clause), wrong.length === 0);
   });
-  const files = tracks.flatMap(({ source, values }) => ('tid' in source ? [] : [fileJudged(phases, source.patch, source.file, values)]));
+  const files = tracks.flatMap(({ source, values, gap }) =>
+    'tid' in source ? [] : [fileJudged(phases, source.patch, source.file, values, gap)],
+  );
   return [...predictions, ...files, ...onlyOne(phases, tracks, facts)];
 };
 
@@ -88,7 +92,7 @@ function running(phase: Phase | undefined): State['transition'] | undefined {
 // ---- threads ---------------------------------------------------------------------------------------------------
 
 /** What one thread was seen to do and may not. */
-function threadOffences(phases: readonly Phase[], tid: number, values: readonly SeenValue[]): readonly Offence[] {
+function threadOffences(phases: readonly Phase[], tid: number, values: readonly SeenValue[], gap: number): readonly Offence[] {
   const offences: Offence[] = [];
   for (const [i, seen] of values.entries()) {
     // It has gone.
@@ -99,7 +103,7 @@ function threadOffences(phases: readonly Phase[], tid: number, values: readonly 
       ? firstSeen(phases, tid, value, seen.first)
       : changed(phases, tid, Number(previous), value, seen.before, seen.first);
     if (came !== undefined) offences.push({ phase: came, text: `thread ${tid}: ${previous ?? 'nothing'} → ${value} (${phases[came]?.what ?? ''})` });
-    const kept = phases.findIndex((phase) => overlaps(between(phase), [seen.first[1], seen.last[0]]) && !allowedReadings(phase.states, tid).has(value));
+    const kept = phases.findIndex((phase) => readIn(phase, seen, gap) && !allowedReadings(phase.states, tid).has(value));
     if (kept >= 0) offences.push({ phase: kept, text: `thread ${tid} reads ${value} (${phases[kept]?.what ?? ''})` });
   }
   return offences;
@@ -108,6 +112,13 @@ function threadOffences(phases: readonly Phase[], tid: number, values: readonly 
 /** The time in which nothing was done: from the end of the operation that began a phase to the begin of the next. */
 function between({ begun, ended }: Phase): Stretch {
   return [begun[1], ended[0]];
+}
+
+/** Whether the value was certainly read while nothing was done: a short phase may lie between two readings. */
+function readIn(phase: Phase, { first, last }: SeenValue, gap: number): boolean {
+  const [begin, end] = between(phase);
+  const within = (at: Stretch): boolean => begin <= at[0] && at[1] <= end;
+  return within(first) || within(last) || Math.min(end, last[0]) - Math.max(begin, first[1]) > gap;
 }
 
 function overlaps(a: Stretch, b: Stretch): boolean {
@@ -138,10 +149,10 @@ function changed(phases: readonly Phase[], tid: number, from: number, to: number
 // ---- files -----------------------------------------------------------------------------------------------------
 
 /** `enabled` and `transition` of a patch, wherever no operation was under way. */
-function fileJudged(phases: readonly Phase[], patch: string, file: 'enabled' | 'transition', values: readonly SeenValue[]): Prediction {
+function fileJudged(phases: readonly Phase[], patch: string, file: 'enabled' | 'transition', values: readonly SeenValue[], gap: number): Prediction {
   const wrong = values.flatMap((seen) =>
     phases.flatMap((phase) => {
-      if (!overlaps(between(phase), [seen.first[1], seen.last[0]])) return [];
+      if (!readIn(phase, seen, gap)) return [];
       const value = /^ENO(ENT|DEV)$/.test(seen.value) ? 'absent' : seen.value;
       const allowed = phase.states.flatMap((s) => contentOf(s, patch, file));
       return allowed.includes(value) ? [] : [`${value}, not ${[...new Set(allowed)].join(' or ')} (${phase.what})`];
