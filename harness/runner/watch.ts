@@ -21,7 +21,7 @@ export async function watch(record: SessionRecord, patches: readonly LivepatchDe
   const begun = (await guest.readText('/proc/uptime')).span.begin;
   const recording = await guest.startTimeline({
     files: files.map(({ patch, file }) => `/sys/kernel/livepatch/${patch}/${file}`),
-    sweepEveryMilliseconds: 20,
+    sweepEveryMilliseconds: 50,
     bytes: 4 << 20,
   });
   const first = model.states;
