@@ -9,48 +9,64 @@ const uses = [gateOf(lib)];
 
 const pair = livepatch('klp_pair', { klp_target: ['klp_target_alpha', 'klp_target_beta'] }, { uses });
 
-export const passesOfOnePatch = scenario({
+export const passesInEnable = scenario({
   id: 'passes-through-one-patch',
-  title: 'Two functions of one patch are both old or both new in every system call, during an enable, a disable, and their reversals',
-  clauses: ['ENA-14', 'TRN-1', 'TRN-5', 'TRN-6', 'CHK-1', 'CHK-3', 'DIS-4'],
+  title: 'Two functions of one patch are both old or both new in every system call, during an enable that is held and turned round twice',
+  clauses: ['ENA-14', 'TRN-1', 'TRN-5', 'TRN-6', 'CHK-1', 'CHK-3'],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, pair],
   async run({ load, enable, disable, park, passes, observe }) {
     await load(lib);
     const passers = await passes(lib.alpha, lib.beta);
     await passers.look({ atLeast: 1000 });
-    const first = await park(lib.alpha);
+    const inOld = await park(lib.alpha);
     await load(pair);
     await observe.settledThreads();
-    await first.witness();
-    await passers.look({ callers: [first] });
+    await inOld.witness();
+    await passers.look({ callers: [inOld] });
 
     // One in the new code holds the way back, the one in the old code the way there.
-    const second = await park(lib.alpha);
+    const inNew = await park(lib.alpha);
     await disable(pair);
     await observe.settledThreads();
-    await second.witness();
-    await passers.look({ callers: [first, second] });
+    await inNew.witness();
+    await passers.look({ callers: [inOld, inNew] });
     await enable(pair);
     await observe.settledThreads();
-    await first.witness();
-    await passers.look({ callers: [first, second] });
-    await first.release();
+    await inOld.witness();
+    await passers.look({ callers: [inOld, inNew] });
+    await inOld.release();
     await observe.transitionEnd(pair);
-    await passers.look({ atLeast: 1000, callers: [second] });
+    await passers.look({ atLeast: 1000, callers: [inNew] });
+    await inNew.release();
+    await passers.release();
+  },
+});
 
+export const passesInDisable = scenario({
+  id: 'passes-through-one-patch-being-disabled',
+  title: 'Two functions of one patch are both old or both new in every system call, during a disable that is held and turned round',
+  clauses: ['ENA-14', 'TRN-1', 'TRN-5', 'TRN-6', 'CHK-1', 'CHK-3', 'DIS-4'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, pair],
+  async run({ load, enable, disable, park, passes, observe }) {
+    await load(lib);
+    await load(pair);
+    await observe.transitionEnd(pair);
+    const passers = await passes(lib.alpha, lib.beta);
+    const inNew = await park(lib.alpha);
     await disable(pair);
     await observe.settledThreads();
-    await second.witness();
-    await passers.look({ callers: [second] });
-    const third = await park(lib.alpha);
+    await inNew.witness();
+    await passers.look({ callers: [inNew] });
+    const inOld = await park(lib.alpha);
     await enable(pair);
     await observe.settledThreads();
-    await third.witness();
-    await passers.look({ callers: [second, third] });
-    await third.release();
+    await inOld.witness();
+    await passers.look({ callers: [inNew, inOld] });
+    await inOld.release();
     await observe.transitionEnd(pair);
-    await second.release();
+    await inNew.release();
     await disable(pair);
     await observe.transitionEnd(pair);
     await passers.look({ atLeast: 1000 });
@@ -84,6 +100,9 @@ export const passesOfTwoPatches = scenario({
   },
 });
 
+/** Of each of the three stages, so that there are more than 10,000 of them while one task or another holds the transition. */
+const atLeast = 4000;
+
 /** A held enable, its reversal, and a held disable, of a patch of alpha and of what passes call from within it. */
 async function heldBothWays({ load, disable, enable, park, observe }: ScenarioContext, patch: LivepatchDescription, passers: Passers): Promise<void> {
   const inOld = await park(lib.alpha);
@@ -91,11 +110,11 @@ async function heldBothWays({ load, disable, enable, park, observe }: ScenarioCo
   await observe.settledThreads();
   await inOld.witness();
   const inNew = await park(lib.alpha);
-  await passers.look({ callers: [inOld, inNew] });
+  await passers.look({ atLeast, callers: [inOld, inNew] });
   await disable(patch);
   await observe.settledThreads();
   await inNew.witness();
-  await passers.look({ callers: [inOld, inNew] });
+  await passers.look({ atLeast, callers: [inOld, inNew] });
   await enable(patch);
   await inOld.release();
   await observe.transitionEnd(patch);
@@ -103,7 +122,7 @@ async function heldBothWays({ load, disable, enable, park, observe }: ScenarioCo
   await disable(patch);
   await observe.settledThreads();
   await inNew.witness();
-  await passers.look({ callers: [inNew] });
+  await passers.look({ atLeast, callers: [inNew] });
   await inNew.release();
   await observe.transitionEnd(patch);
   await passers.release();
