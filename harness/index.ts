@@ -10,12 +10,17 @@ export {
   type DrivenApi,
   type Observe,
   type ParkOptions,
+  type Passers,
+  type PassLook,
   type ProbeOptions,
   type Scenario,
   type ScenarioContext,
   type ShadowVariables,
   type Sleeper,
   type Spinner,
+  type Storm,
+  type StormKind,
+  type Watch,
   type Unregistering,
 } from './runner/scenario.js';
 export {
@@ -34,6 +39,7 @@ export {
   type TargetDescription,
   type UsedSymbol,
 } from './model/description.js';
+export { stormModule } from './runner/storms.js';
 export { capabilityTexts, type Capability } from './model/capabilities.js';
 export type { ProbePlace, Tracer, WhichPatch } from './model/operations/index.js';
 export type { ReferenceModel } from './model/reference.js';

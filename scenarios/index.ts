@@ -7,9 +7,12 @@ import * as immediate from './immediate.js';
 import * as kinds from './kinds.js';
 import * as later from './later.js';
 import * as lifeCycle from './life-cycle.js';
+import * as load from './load.js';
 import * as modules from './modules.js';
+import * as passes from './passes.js';
 import * as refused from './refused.js';
 import * as registration from './registration.js';
+import * as reversal from './reversal.js';
 import * as shadow from './shadow.js';
 import * as stacks from './stacks.js';
 import * as symbols from './symbols.js';
@@ -24,6 +27,9 @@ export const scenarios: readonly Scenario[] = [
   tasks,
   kinds,
   stacks,
+  passes,
+  reversal,
+  load,
   modules,
   ftrace,
   later,

@@ -14,6 +14,7 @@ import {
   targetSymbols,
   vmlinux,
 } from './description.js';
+import type { Passing } from './passes.js';
 import { type ShadowState, noShadow } from './shadow.js';
 import type { Task } from './tasks.js';
 
@@ -92,6 +93,8 @@ export interface State {
   readonly tasks: readonly Task[];
   /** CPUs that have been taken offline. */
   readonly offline: readonly number[];
+  /** Tasks beside those that call two functions in one system call, again and again. */
+  readonly passing: Passing | null;
   /** References that livepatch holds of patch modules; none where a module is not named. */
   readonly references: Readonly<Record<string, number>>;
   /** Patches that another has replaced, as long as their modules are loaded. */
@@ -128,6 +131,7 @@ export const pristine: State = {
   transition: null,
   tasks: [],
   offline: [],
+  passing: null,
   references: {},
   replaced: [],
   forced: {},

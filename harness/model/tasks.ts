@@ -110,6 +110,13 @@ function stateOfTask(state: State, tid: number): PatchState | undefined {
   return holders(state).some((h) => h.task.tid === tid) ? ((1 - transition.target) as PatchState) : undefined;
 }
 
+/** The sides on which a thread may be while a transition goes on; without one, the only side there is. */
+export function sidesOf(state: State, caller?: number): readonly PatchState[] {
+  const known = caller === undefined ? undefined : stateOfTask(state, caller);
+  if (known !== undefined) return [known];
+  return state.transition?.phase === 'running' ? [1, 0] : [state.transition?.target ?? 1];
+}
+
 /**
  * Why a task is not switched: what the stack check looks for is on its stack, it runs in there so that its stack is not even
  * looked at, or its stack is not reliable.

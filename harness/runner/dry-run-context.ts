@@ -4,13 +4,17 @@ import { type FunctionName, type LivepatchDescription, functionKey, targetKeyOf 
 import type { ApiCall, Operation } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
 import { type ShadowCall, shadowCallText } from '../model/shadow.js';
-import { type Body, type State, isLoaded } from '../model/state.js';
+import { type Body, type State, findPatch, isLoaded } from '../model/state.js';
 import { reachableBodies } from '../model/tasks.js';
 import type { Observation } from '../model/observations/index.js';
 import type { DryRecord } from './dry-run-record.js';
+import { dryPasses } from './dry-run-passes.js';
 import * as sights from './dry-run-sights.js';
+import { dryWatch } from './dry-run-watch.js';
 import { callFile, knobOf, probeKnob } from './function-calls.js';
 import { requireShadow, shadowVariables } from './shadow.js';
+import { stormName } from './storms.js';
+import { turns } from './turns.js';
 import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner } from './scenario.js';
 
 /** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
@@ -34,6 +38,11 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     write,
     enable: (patch) => write(patch, '1'),
     disable: (patch) => write(patch, '0'),
+    turn: async (patch, times) => {
+      // What comes after the first turns is the same again.
+      const few = times > 4 ? 4 + (times % 2) : times;
+      for (const text of turns([findPatch(kernel.state, patch.name)?.enabled], patch.name, few)) await write(patch, text);
+    },
     force: ({ name }, text = '1') =>
       done(() => record.operate({ kind: 'write-force', patch: name, text }, `write ${JSON.stringify(text)} to ${name}/force`)),
     api: drivenApi(record),
@@ -43,6 +52,13 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     zombie: () => done(() => zombie(record, 1001 + tasks++)),
     forkStorm: () => done(() => forkStorm(record, 1001 + tasks++)),
     switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
+    storm: (kind) =>
+      done(() => ({
+        witness: () => done(() => record.witness(`storm of ${stormName(kind)}`)),
+        release: () => Promise.resolve(),
+      })),
+    watch: (...patches) => done(() => dryWatch(record, patches)),
+    passes: (outer, inner) => done(() => dryPasses(record, [outer, inner])),
     probe: (f, { place, postHandler = false }) =>
       done(() => {
         probeKnob(f, place);

@@ -63,8 +63,8 @@ export class DryKernel {
    * @param _step its number in the dry run
    */
   show(_step: number, seen: Observation): Observation {
-    // The next look shows those that run after this one.
-    if (seen.kind === 'callbacks') this.#state = learn(this.state, seen);
+    // The next look shows those that come after this one.
+    if (seen.kind === 'callbacks' || seen.kind === 'passes') this.#state = learn(this.state, seen);
     const task = seen.kind === 'left-alone' && seen.moved ? this.state.tasks.find((t) => t.tid === seen.tid) : undefined;
     if (task) this.#state = movedBySignal(this.state, task);
     return seen;

@@ -3,6 +3,7 @@ import { type Observation, predict } from '../model/observations/index.js';
 import type { Operation, Outcome } from '../model/operations/index.js';
 import { type Judgement, ModelViolation, type ReferenceModel } from '../model/reference.js';
 import { describeState } from '../model/describe-state.js';
+import { beginsTransition } from './session-record.js';
 import type { Answer, DryKernel } from './dry-run-kernel.js';
 
 /** What the rules allow of one thing seen, over all states that the kernel may be in. */
@@ -32,6 +33,8 @@ type Part<K extends DryStep['kind']> = Omit<Extract<DryStep, { kind: K }>, 'numb
 /** What a session's record is to a guest, this is to the kernel of a dry run: operations to both, observations to the model. */
 export class DryRecord {
   readonly judgements: Judgement[] = [];
+  /** Told of every operation once the model has followed it. */
+  readonly onOperation = new Set<(what: string, begins: boolean) => void>();
   #steps = 0;
 
   constructor(
@@ -52,6 +55,7 @@ export class DryRecord {
       this.#done(number, step, error instanceof ModelViolation ? error.judgements : []);
       throw error;
     }
+    for (const told of this.onOperation) told(what, beginsTransition(op));
   }
 
   observe(what: string, observation: Observation): void {

@@ -39,11 +39,14 @@ export class FunctionCalls {
     this.record.observe(`call of ${functionKey(f)}`, body, outcome.span, { kind: 'call', function: f, caller, body });
   }
 
-  /** The body that said this. */
-  bodyOf(f: FunctionName, said: string): Body {
+  /**
+   * The body that said this.
+   * @param most what was said is cut behind so many characters
+   */
+  bodyOf(f: FunctionName, said: string, most = Infinity): Body {
     const text = said.trim();
     const [first = ''] = text.split('\n');
-    const unpatched = f.object === vmlinux ? this.#commandLine : original;
+    const unpatched = f.object === vmlinux ? this.#commandLine.slice(0, most).trim() : original;
     const patch = this.modules.find((m) => m.kind === 'livepatch' && m.name === first);
     return patch ? patch.name : text === unpatched ? original : `unknown: ${first}`;
   }

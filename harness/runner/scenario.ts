@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { Guest } from '../guest/guest.js';
 import type { Capability } from '../model/capabilities.js';
-import type { FunctionName, LivepatchDescription, ModuleDescription, TargetDescription } from '../model/description.js';
+import type { FunctionName, LivepatchDescription, ModuleDescription, PlainDescription, TargetDescription } from '../model/description.js';
 import type { ProbePlace, Tracer, WhichPatch } from '../model/operations/index.js';
 import type { ReferenceModel } from '../model/reference.js';
 import type { Construction, ShadowKey } from '../model/shadow.js';
@@ -95,6 +95,41 @@ export interface ParkOptions {
   readonly dying?: boolean;
   /** Further threads of its process, asleep in user space (up to 64); none when left out, or of a kernel thread. */
   readonly threads?: number;
+}
+
+/** `forks`: tasks that fork and wait. `computing`: tasks that compute. A module ({@link stormModule}): it is loaded and unloaded. */
+export type StormKind = 'forks' | 'computing' | PlainDescription;
+
+/** A load on the system, which makes nothing legal that is not, and the other way round. */
+export interface Storm {
+  /** Records that it has gone on since it was last looked at. */
+  witness(): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** A timeline that is being recorded. */
+export interface Watch {
+  /** Ends it: where each thread was, and what the files said, is judged for every stretch between two operations. */
+  end(): Promise<void>;
+}
+
+/** What a look at passes waits for. */
+export interface PassLook {
+  /** Passes from the begin of the look on; 10,000 when left out. */
+  readonly atLeast?: number;
+  /** Parked tasks that are asked for a thousand passes each, from where they are. */
+  readonly callers?: readonly Sleeper[];
+  /** That passes reach two different bodies is what the scenario shows: it ends as an error when none has. */
+  readonly mixed?: boolean;
+}
+
+/** Tasks that call two functions in one system call, the second from within the first, again and again. */
+export interface Passers {
+  readonly tids: readonly number[];
+  /** What passes have reached, those since the last look included. Where the model says that a transition is held, it lasts meanwhile. */
+  look(options?: PassLook): Promise<void>;
+  /** Ends them. */
+  release(): Promise<void>;
 }
 
 export interface ProbeOptions {
@@ -206,6 +241,11 @@ export interface ScenarioContext {
   readonly write: (patch: LivepatchDescription, text: string) => Promise<void>;
   readonly enable: (patch: LivepatchDescription) => Promise<void>;
   readonly disable: (patch: LivepatchDescription) => Promise<void>;
+  /**
+   * Writes the opposite of what the patch's `enabled` reads, then the opposite of that, back to back in the guest. Each write
+   * is an operation.
+   */
+  readonly turn: (patch: LivepatchDescription, times: number) => Promise<void>;
   /** Writes into the patch's `force`: 1 when left out. */
   readonly force: (patch: LivepatchDescription, text?: string) => Promise<void>;
   /** The livepatch API itself. */
@@ -221,6 +261,15 @@ export interface ScenarioContext {
   readonly forkStorm: () => Promise<Situation>;
   /** Takes a CPU offline, or brings it back. */
   readonly switchCpu: (cpu: number, online: boolean) => Promise<void>;
+  /**
+   * Tasks call alpha of a target module and, from within it, another function: beta, alpha, beta or quiet of another target,
+   * or vmlinux's cmdline_proc_show. A replacement of alpha has to use the gate of its target.
+   */
+  readonly passes: (outer: FunctionName, inner: FunctionName) => Promise<Passers>;
+  /** Begins a load. */
+  readonly storm: (kind: StormKind) => Promise<Storm>;
+  /** Follows patch_state of every thread, and `enabled` and `transition` of some patches, until it is ended. */
+  readonly watch: (...patches: readonly LivepatchDescription[]) => Promise<Watch>;
   /** Sets a kprobe in alpha or beta of a target module, one a module. */
   readonly probe: (f: FunctionName, options: ProbeOptions) => Promise<void>;
   /** Takes away the probe of a target module. */

@@ -5,6 +5,7 @@ import { holdText, whoHolds } from '../guest/holders.js';
 import type { Observation } from '../model/observations/index.js';
 import type { Operation } from '../model/operations/index.js';
 import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
+import type { State } from '../model/state.js';
 import { Activity } from './activity.js';
 
 /** How the lines begin that we write into the guest's kernel log. */
@@ -13,6 +14,21 @@ const logMark = 'klp-harness: ';
 /** What the session reports; the runner adds kernel and scenario. */
 export type Emit = <T extends SessionEvent>(type: T, payload: Omit<Payload<T>, 'kernel' | 'scenario'>) => void;
 export type SessionEvent = Extract<EventType, 'operation' | 'observation' | 'witness' | 'judgement'>;
+
+/** A line that we write into the guest's kernel log; {@link SessionRecord.kernelLog} leaves it out. */
+export function logMarkOf(text: string): string {
+  return `<7>${logMark}${text}\n`;
+}
+
+/** An operation, and the states that the kernel may be in after it. */
+export interface DoneOperation {
+  readonly what: string;
+  /** In the guest's time: before it all is as before, after it as `states` have it. */
+  readonly span: Span;
+  readonly states: readonly State[];
+  /** It is of a kind that can begin a transition. */
+  readonly begins: boolean;
+}
 
 /** How an operation ended: `OK`, the errno's name, or in words that it did not. */
 export type Ending = Pick<Outcome<unknown>, 'name' | 'span'>;
@@ -27,6 +43,8 @@ export class SessionRecord {
   readonly judgements: Judgement[] = [];
   #astray = false;
   #unexpected: readonly string[] = [];
+  /** Told of every operation once the model has followed it. */
+  readonly onOperation = new Set<(done: DoneOperation) => void>();
   /** Where in the kernel log the last operation began that can begin a transition. */
   #logFrom = 0n;
 
@@ -59,11 +77,23 @@ export class SessionRecord {
     this.doing = what;
     const from = await this.guest.logEnd();
     if (beginsTransition(op)) this.#logFrom = from;
-    const { name, span } = await perform();
+    const ending = await perform();
+    const { name } = ending;
     // A mark for whoever reads the log; and the kernel's own last line, if it lacks its newline, ends only with the next
     // record (kernel/printk): REG-6's does.
-    await this.guest.write('/dev/kmsg', `<7>${logMark}${what}: ${name}\n`);
+    const marked = await this.guest.write('/dev/kmsg', logMarkOf(`${what}: ${name}`));
     const log = await this.kernelLog(from);
+    // A task is where it shall be some time after the call that sent it there has returned.
+    const end = takesEffectAtOnce(op) ? ending.span.end : marked.span.end;
+    this.done(op, what, { name, span: { begin: ending.span.begin, end } }, log);
+  }
+
+  /**
+   * Has the model follow an operation that has been carried out.
+   * @param log what the kernel said meanwhile
+   * @throws SituationError, ModelViolation as `ReferenceModel.operate` does
+   */
+  done(op: Operation, what: string, { name, span }: Ending, log: readonly string[]): void {
     this.emit('operation', { what, result: name, span: spanText(span) });
     try {
       this.judge(this.model.operate(op, what, { errno: name, log }));
@@ -71,6 +101,7 @@ export class SessionRecord {
       if (error instanceof ModelViolation) this.judge(error.judgements);
       throw error;
     }
+    for (const told of this.onOperation) told({ what, span, states: this.model.states, begins: beginsTransition(op) });
   }
 
   /** The kernel's lines since a sequence number, or since the last operation that can begin a transition. */
@@ -125,7 +156,12 @@ export class SessionRecord {
   }
 }
 
-function beginsTransition({ kind }: Operation): boolean {
+function takesEffectAtOnce({ kind }: Operation): boolean {
+  return !['park', 'spin', 'passes', 'signal', 'release'].includes(kind);
+}
+
+/** Whether it is of a kind that can begin a transition. */
+export function beginsTransition({ kind }: Operation): boolean {
   return kind === 'load' || kind === 'write-enabled' || kind === 'api';
 }
 

@@ -7,6 +7,7 @@ import { switchCpu } from './cpus.js';
 import { drivenApi } from './driven.js';
 import { forkStorm, zombie } from './forks.js';
 import { FunctionCalls } from './function-calls.js';
+import { startPasses } from './passes.js';
 import { ftraceEnabled, probe, trace, unprobe, untrace } from './probes.js';
 import type { ScenarioContext } from './scenario.js';
 import { observations } from './session-observations.js';
@@ -15,6 +16,9 @@ import { type Emit, SessionRecord } from './session-record.js';
 import { performShadowCall, shadowVariables } from './shadow.js';
 import { park } from './sleepers.js';
 import { spin } from './spinners.js';
+import { startStorm } from './storms.js';
+import { turn } from './turns.js';
+import { watch } from './watch.js';
 
 /**
  * One scenario's hold on a pristine guest: what the scenario has in its hands, all of which goes through the session's
@@ -40,6 +44,7 @@ export class Session {
       write: (patch, text) => write(record, patch, text),
       enable: (patch) => write(record, patch, '1'),
       disable: (patch) => write(record, patch, '0'),
+      turn: (patch, times) => turn(record, patch, times),
       force: (patch, text) => force(record, patch, text),
       api: drivenApi(record),
       shadow: shadowVariables((patch, call) => performShadowCall(record, patch, call)),
@@ -48,6 +53,9 @@ export class Session {
       zombie: () => zombie(record),
       forkStorm: () => forkStorm(record),
       switchCpu: (cpu, online) => switchCpu(record, cpu, online),
+      storm: (kind) => startStorm(record, kind),
+      watch: (...patches) => watch(record, patches),
+      passes: (outer, inner) => startPasses(record, functions, [outer, inner]),
       probe: (f, options) => probe(record, f, options),
       unprobe: (module) => unprobe(record, module),
       ftraceEnabled: (on) => ftraceEnabled(record, on),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { lineFor } from '../../harness/runner/dry-run-log.js';
 import type { Observation, SeenEntry } from '../../harness/model/observations/index.js';
+import type { SeenValue } from '../../harness/model/observations/timeline.js';
+import type { Pair } from '../../harness/model/passes.js';
 import type { Errno, Operation, Outcome } from '../../harness/model/operations/index.js';
 import type { Facts } from '../../harness/model/state.js';
 import { type Answer, DryKernel } from '../../harness/runner/dry-run-kernel.js';
@@ -98,6 +100,18 @@ function distortions(seen: Observation): Distorted {
       const bodies = ['original', 'unknown: junk'].filter((body) => body !== seen.body);
       return bodies.map((body) => [`body ${body}`, { ...seen, body }]);
     }
+    case 'timeline':
+      return wrongTimelines(seen);
+    case 'passes': {
+      const changed = (caller: number | null, pair: Pair): Observation => ({ ...seen, passes: [...seen.passes, { caller, pair, count: 1 }] });
+      const pairs = seen.passes.map((p) => p.pair);
+      const crossed = pairs.flatMap(([outer]) => pairs.map(([, inner]): Pair => [outer, inner]));
+      const callers = [...new Set(seen.passes.map((p) => p.caller))];
+      return [
+        ...callers.map((caller) => [`an unknown pass of ${caller ?? 'the tasks'}`, changed(caller, ['original', 'unknown: junk'])] as const),
+        ...crossed.filter((pair) => !pairs.some((p) => p.join() === pair.join())).map((pair) => ['a mixed pass', changed(null, pair)] as const),
+      ];
+    }
     case 'callbacks':
       return [
         ['one callback more', { ...seen, ran: [...seen.ran, 'klp_x klp_y post_patch'] }],
@@ -186,6 +200,25 @@ function wrongCalls(seen: Extract<Observation, { kind: 'shadow-call' }>): Distor
       [`${one} twice`, change({ ran: [...ran, one].sort() })] as const,
     ]),
   ];
+}
+
+/** A thread that is on another side for a moment, and files that say the opposite, in each stretch. */
+function wrongTimelines(seen: Extract<Observation, { kind: 'timeline' }>): Distorted {
+  return seen.phases.flatMap(({ begun, what }, i) =>
+    seen.tracks.flatMap(({ source, values, gap }, n) => {
+      if ('tid' in source && source.tid !== 1) return [];
+      const at = begun[1] + (i === 0 ? 6 : 5);
+      const place = values.findLastIndex((v) => v.first[0] <= at);
+      const now = values[place];
+      if (!now) return [];
+      const value = now.value === '1' ? '0' : '1';
+      const blip: SeenValue = { value, before: [at - 1, at - 1], first: [at, at], last: [at, at] };
+      const rest: SeenValue = { ...now, before: [at, at], first: [at + 1, at + 1], last: [Math.max(at + 1, now.last[0]), Math.max(at + 1, now.last[1])] };
+      const changed = [...values.slice(0, place), { ...now, last: [at - 1, at - 1] as const }, blip, rest, ...values.slice(place + 1)];
+      const tracks = seen.tracks.map((t, m) => (m === n ? { source, values: changed, gap } : t));
+      return [[`${'tid' in source ? 'a thread' : source.file} otherwise ${what}`, { ...seen, tracks }] as const];
+    }),
+  );
 }
 
 function wrongThreads(seen: Extract<Observation, { kind: 'threads' }>): Distorted {

@@ -170,7 +170,9 @@ export const enabled: readonly Clause[] = [
     ],
     code: ['kernel/livepatch/patch.c:92-118 (4.14.177)', 'kernel/livepatch/transition.c:189-235 (4.14.177)'],
     mainline:
-      'Within one system call a task sees the old version of all functions or the new version of all.',
+      'As long as one of the functions is on its stack, a task sees the old version of all or the new ' +
+      'version of all: nothing switches it there. One that leaves its CPU within a system call, with none ' +
+      'of them on its stack, may be switched at that point.',
     deviation: {
       kind: 'contradicts',
       note:

@@ -161,9 +161,10 @@ export const transition: readonly Clause[] = [
       'kernel/livepatch/transition.c:627-673 (7.3.4)',
     ],
     mainline:
-      "`enabled` changes at once, and the log says `livepatch: 'X': unpatching...` or `'X': patching...` " +
-      "(7.3: `'X': starting unpatching transition`). The reversed transition completes with the next run " +
-      'of the periodic work, within about a second, even if no task has switched yet.',
+      "`enabled` has changed when the write returns, and the log says `livepatch: 'X': unpatching...` or " +
+      "`'X': patching...` (5.10 and later: `'X': starting unpatching transition`). Every thread stays where " +
+      'it is, and from then on goes the other way. The reversed transition completes with the next run of ' +
+      'the periodic work, within about two seconds, even if no task has switched yet.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents do not say that the way back waits for the next periodic attempt.',

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
+import { reachablePairs } from '../passes.js';
 import type { Facts, State } from '../state.js';
 import { switched } from '../tasks.js';
 import { callRule, referencesRule, resolvedSymbolsRule, taintRule, transitionEndRule, unregisterWaitsRule } from './behaviour.js';
 import { callbacksRule } from './callbacks.js';
 import { reasonsRule } from './reasons.js';
+import { passesRule } from './passes.js';
 import { shadowCallRule } from './shadow.js';
 import { leftAloneRule } from './signals.js';
 import { birthRule, idleTasksRule, interruptRule, stateFilesRule, warningsRule } from './kinds.js';
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
 import { threadsRule } from './threads.js';
+import { timelineRule } from './timeline.js';
 import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
 import type { Observation, Prediction } from './types.js';
 
@@ -33,6 +36,10 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return sysfsRule(state, seen, facts);
     case 'call':
       return callRule(state, seen, facts);
+    case 'passes':
+      return passesRule(state, seen, facts);
+    case 'timeline':
+      return timelineRule(state, seen, facts);
     case 'references':
       return referencesRule(state, seen, facts);
     case 'transition-end':
@@ -64,9 +71,13 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
   }
 }
 
-/** What the model learns beyond which state it is in: callbacks have been looked at; threads seen at the target do not go back (TRN-1). */
+/** What the model learns beyond which state it is in: callbacks and passes have been looked at; threads seen at the target do not go back (TRN-1). */
 export function learn(state: State, seen: Observation): State {
   if (seen.kind === 'callbacks') return { ...state, callbacks: [] };
+  if (seen.kind === 'passes' && state.passing) {
+    const { functions } = state.passing;
+    return { ...state, passing: { functions, pairs: reachablePairs(state, functions) } };
+  }
   if (seen.kind !== 'threads' || state.transition?.phase !== 'running') return state;
   const { target } = state.transition;
   return switched(state, ...seen.threads.filter((t) => t.patchState === target).map((t) => t.tid));

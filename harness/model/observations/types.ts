@@ -2,8 +2,11 @@
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName } from '../description.js';
 import type { SeenState } from './kinds.js';
+import type { PassFunctions } from '../passes.js';
 import type { ShadowCall, ShadowReport } from '../shadow.js';
 import type { Body, Facts, State } from '../state.js';
+import type { SeenPasses } from './passes.js';
+import type { Phase, SeenTrack } from './timeline.js';
 
 /** One thread's line in a sweep. */
 export interface SeenThread {
@@ -50,6 +53,10 @@ export type Observation =
   | { readonly kind: 'warnings'; readonly warnings: readonly string[] }
   | { readonly kind: 'sysfs'; readonly patch: string; readonly entries: readonly SeenEntry[] | null }
   | { readonly kind: 'call'; readonly function: FunctionName; readonly caller: number; readonly body: Body }
+  /** patch_state of threads and files of patches, over several operations. */
+  | { readonly kind: 'timeline'; readonly phases: readonly Phase[]; readonly tracks: readonly SeenTrack[] }
+  /** Passes since the last look, or since they began. */
+  | { readonly kind: 'passes'; readonly functions: PassFunctions; readonly passes: readonly SeenPasses[] }
   | { readonly kind: 'references'; readonly module: string; readonly count: number }
   /** `ended` false: a wait far longer than every retry interval saw `transition` at 1 throughout. */
   | {

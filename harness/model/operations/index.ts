@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
+import { passedOn } from '../passes.js';
 import type { Facts, State } from '../state.js';
 import { api } from './api.js';
 import { writeEnabled } from './enabled.js';
 import { writeForce } from './force.js';
 import { die, forkStorm, switchCpu } from './kinds.js';
 import { load } from './load.js';
+import { passes } from './passes.js';
 import { shadow } from './shadow.js';
 import { hold, park, release, signal, spin } from './tasks.js';
 import { probe, switchFtrace, trace, unprobe, untrace } from './tracing.js';
@@ -21,6 +23,10 @@ export type { ApiCall, Errno, LogLine, Operation, Outcome, WhichPatch } from './
  *   operation is not possible there, or what follows would be undefined.
  */
 export function step(state: State, op: Operation, facts: Facts): readonly Outcome[] {
+  return outcomes(state, op, facts).map((o) => ({ ...o, next: passedOn(state, o.next) }));
+}
+
+function outcomes(state: State, op: Operation, facts: Facts): readonly Outcome[] {
   // klp_complete_transition() runs under klp_mutex: an operation that takes it comes before or after, never between.
   if (state.transition?.phase === 'finishing' && takesMutex(op)) return [];
   switch (op.kind) {
@@ -51,6 +57,8 @@ export function step(state: State, op: Operation, facts: Facts): readonly Outcom
       return shadow(state, op, facts);
     case 'park':
       return park(state, op, facts);
+    case 'passes':
+      return passes(state, op);
     case 'spin':
       return spin(state, op);
     case 'die':

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName, ModuleDescription } from '../description.js';
+import type { PassFunctions } from '../passes.js';
 import type { ShadowCall } from '../shadow.js';
 import type { Body, Facts, ProbePlace, State, Tracer } from '../state.js';
 import type { Stay, Task } from '../tasks.js';
@@ -36,6 +37,8 @@ export type Operation =
       /** Frames below the function; 0 when left out. */
       readonly depth?: number;
     }
+  /** Tasks begin to call two functions in one system call, again and again, or end it (null). */
+  | { readonly kind: 'passes'; readonly functions: PassFunctions | null }
   /** A task computes in user space. */
   | { readonly kind: 'spin'; readonly tid: number }
   /** A task ends and becomes a zombie; one that forks without end begins. */

@@ -49,6 +49,11 @@
  *                 whether it has a post_handler. EBUSY: there is one already.
  *                 Write "remove": there is none any more. Read: how often it
  *                 was hit, and how many calls a kretprobe waits for.
+ * pass            write "function beta", "symbol <symbol>" of another target, or
+ *                 "file <path>": what alpha calls in a pass; "nothing": there
+ *                 are no more passes. Each read(2) is one pass and gives a byte.
+ *                 EBUSY: a task is in the middle of one.
+ * passes          read: what was said in passes since the last read
  */
 #include <linux/module.h>
 #include "proc.h"
@@ -73,6 +78,7 @@
 #endif
 
 #include "sleepers.h"
+#include "passes.h"
 
 /*
  * A task that asked for it sleeps here; every other passes. Replacements reach
@@ -89,6 +95,8 @@ WHOLE void FN(gate)(void)
 	s = this_sleeper();
 	if (s && !s->answering)
 		sleep_below(s, s->depth);
+	else
+		pass_on();
 	barrier();
 }
 
@@ -130,6 +138,19 @@ WHOLE notrace const char *FN(quiet)(void)
 	return "original";
 }
 EXPORT_SYMBOL_GPL(FN(quiet));
+
+/* A thousand passes, by a task that is held where it is: exported to be asked for. */
+WHOLE const char *FN(passes)(void);
+WHOLE const char *FN(passes)(void)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		if (one_pass(FN(alpha), task_pid_nr(current)))
+			return "nothing";
+	return "passed";
+}
+EXPORT_SYMBOL_GPL(FN(passes));
 
 /* The harness takes "_second" away from the symbol: C has no two of one name in a file. */
 static WHOLE IN_ORDER const char *FN(twin)(void)
@@ -398,6 +419,49 @@ static ssize_t probe_read(struct file *file, char __user *buf, size_t len, loff_
 	return give(text, buf, len, pos);
 }
 
+static ssize_t pass_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	int ret = one_pass(FN(alpha), 0);
+
+	if (ret)
+		return ret == -ENXIO ? 0 : ret;
+	return put_user('.', buf) ? -EFAULT : 1;
+}
+
+static ssize_t pass_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char words[80], what[10] = "", name[60] = "";
+	int ret = words_from_user(words, sizeof(words), buf, len);
+
+	if (ret)
+		return ret;
+	ret = sscanf(words, "%9s %59s", what, name);
+	if (ret == 1 && !strcmp(what, "nothing"))
+		ret = set_second(NULL, NULL, NULL);
+	else if (ret == 2 && !strcmp(what, "function") && !strcmp(name, "beta"))
+		ret = set_second(what, name, FN(beta));
+	else if (ret == 2 && (!strcmp(what, "symbol") || !strcmp(what, "file")))
+		ret = set_second(what, name, NULL);
+	else
+		ret = -EINVAL;
+	return ret ? ret : len;
+}
+
+static ssize_t passes_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	char *text;
+	ssize_t ret = -ENOMEM;
+
+	/* What was read is forgotten: a second read(2) of the same file is the end. */
+	if (*pos)
+		return 0;
+	text = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	if (text)
+		ret = simple_read_from_buffer(buf, len, pos, text, list_passes(text, PAGE_SIZE));
+	kfree(text);
+	return ret;
+}
+
 static const PROC_OPS function_ops = {
 	PROC_READ = function_read,
 	PROC_WRITE = function_write,
@@ -425,6 +489,11 @@ static const PROC_OPS interrupt_ops = {
 	PROC_WRITE = interrupt_write,
 	PROC_RELEASE = said_release,
 };
+static const PROC_OPS pass_ops = {
+	PROC_READ = pass_read,
+	PROC_WRITE = pass_write,
+};
+static const PROC_OPS passes_ops = { PROC_READ = passes_read };
 static const PROC_OPS probe_ops = {
 	PROC_READ = probe_read,
 	PROC_WRITE = probe_write,
@@ -448,6 +517,8 @@ static bool make_files(void)
 	       proc_create("ask", 0600, directory, &ask_ops) &&
 	       proc_create("fork", 0600, directory, &fork_ops) &&
 	       proc_create("interrupt", 0600, directory, &interrupt_ops) &&
+	       proc_create("pass", 0600, directory, &pass_ops) &&
+	       proc_create("passes", 0400, directory, &passes_ops) &&
 	       proc_create("probe", 0600, directory, &probe_ops);
 }
 
@@ -456,6 +527,7 @@ static void __exit target_exit(void)
 	proc_remove(directory);
 	end_kernel_sleepers(0);
 	change_probe(NULL, NULL, false);
+	set_second(NULL, NULL, NULL);
 }
 
 static int __init target_init(void)
