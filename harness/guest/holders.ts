@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { literally } from '../model/operations/types.js';
 import { type Guest, type Span, type Thread, must } from './guest.js';
 
 /*
@@ -63,12 +64,12 @@ export async function whoHolds(guest: Guest): Promise<Hold | undefined> {
 
 /** What the log says when a transition of a patch begins, or is turned round. */
 export function beginsTransition(patch: string): RegExp {
-  return new RegExp(`'${patch.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}': (starting )?(un)?patching\\b(?! complete)`);
+  return new RegExp(`'${literally(patch)}': (starting )?(un)?patching\\b(?! complete)`);
 }
 
 /** Names of the functions that a patch replaces: `<object>/<function>,<position>` below its directory. */
 function functionsOf(patch: string, tree: readonly { readonly name: string; readonly type: string }[]): readonly string[] {
-  const below = tree.flatMap((e) => new RegExp(`^${patch}/[^/]+/([^/]+),\\d+$`).exec(e.name)?.[1] ?? []);
+  const below = tree.flatMap((e) => new RegExp(`^${literally(patch)}/[^/]+/([^/]+),\\d+$`).exec(e.name)?.[1] ?? []);
   return [...new Set(below)];
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { SituationError } from '../model/reference.js';
-import type { Guest, Span } from './guest.js';
+import type { Guest, Outcome } from './guest.js';
 
 /** A thread's scheduler state as of /proc/<tid>/stat (R, S, D, Z, …); the errno's name when there is no such thread. */
 export async function schedulerState(guest: Guest, tid: number): Promise<string> {
@@ -14,14 +13,10 @@ export async function isExiting(guest: Guest, tid: number): Promise<boolean> {
   return stat.ok && (Number(fields(stat.value)[6]) & 0x4) !== 0;
 }
 
-/**
- * Clock ticks that a thread has spent in user space (utime of proc(5)).
- * @throws SituationError when there is no such thread
- */
-export async function userTicks(guest: Guest, tid: number): Promise<{ readonly ticks: number; readonly span: Span }> {
+/** Clock ticks that a thread has spent in user space (utime of proc(5)). */
+export async function userTicks(guest: Guest, tid: number): Promise<Outcome<number>> {
   const stat = await guest.readText(`/proc/${tid}/stat`);
-  if (!stat.ok) throw new SituationError(`there is no thread ${tid} (${stat.name})`);
-  return { ticks: Number(fields(stat.value)[11]), span: stat.span };
+  return stat.ok ? { ...stat, value: Number(fields(stat.value)[11]) } : stat;
 }
 
 /** The fields from the third on: they stand behind the comm, which is in brackets and may hold anything. */

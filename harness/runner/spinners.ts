@@ -41,12 +41,13 @@ async function witness(record: SessionRecord, tid: number): Promise<void> {
   const before = await userTicks(guest, tid);
   for (;;) {
     const now = await userTicks(guest, tid);
-    if (now.ticks > before.ticks) {
-      const proof = [`user time of thread ${tid}: ${before.ticks} ticks, then ${now.ticks}`];
+    if (!before.ok || !now.ok) throw new SituationError(`there is no thread ${tid} (${now.name})`);
+    if (now.value > before.value) {
+      const proof = [`user time of thread ${tid}: ${before.value} ticks, then ${now.value}`];
       record.witness(`thread ${tid} computes in user space`, proof, { begin: before.span.begin, end: now.span.end });
       return;
     }
-    if (Date.now() > deadline) throw new SituationError(`thread ${tid} does not compute: ${now.ticks} ticks of user time, and no more`);
+    if (Date.now() > deadline) throw new SituationError(`thread ${tid} does not compute: ${now.value} ticks of user time, and no more`);
     await sleep(20);
   }
 }

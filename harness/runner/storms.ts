@@ -51,7 +51,7 @@ async function computing(record: SessionRecord): Promise<Busy> {
     let span: Span | undefined;
     for (const { pid } of tasks) {
       const own = await userTicks(record.guest, pid);
-      count += own.ticks;
+      count += must(own, `user time of thread ${pid}`);
       span = { begin: span?.begin ?? own.span.begin, end: own.span.end };
     }
     if (!span) throw new SituationError('no task computes');

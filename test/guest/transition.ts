@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
-import { calls, must } from '../../harness/guest/guest.js';
+import { type Span, type Timeline, calls, must } from '../../harness/guest/guest.js';
 import { type Hold, whoHolds } from '../../harness/guest/holders.js';
-import type { Span, Timeline } from '../../harness/guest/guest.js';
 import { livepatch, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import type { Bench } from '../../harness/runner/bench.js';
