@@ -96,5 +96,5 @@ function text(foreign: string): string {
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;');
   // A zero-width joint would be invisible; an entity is not, and stops mentions and links all the same.
-  return escaped.replaceAll('@', '&#64;').replace(/:\/\//g, '&#58;//').replace(/\bwww\./gi, (m) => `${m.slice(0, 3)}&#46;`);
+  return escaped.replaceAll('@', '&commat;').replace(/:\/\//g, '&colon;//').replace(/\bwww\./gi, (m) => `${m.slice(0, 3)}&period;`);
 }

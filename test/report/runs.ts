@@ -90,6 +90,7 @@ export const hostileText: fc.Arbitrary<string> = fc.oneof(
     '::error::x\n##[group]x\n##vso[task.complete]x',
     '  ...\n  ---\nnot ok',
     '# TODO later',
+    'see @someone, #12, https://example.org and www.example.org',
     'x # SKIP y',
     'brace {',
     '\\',
