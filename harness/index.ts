@@ -39,7 +39,8 @@ export {
   type TargetDescription,
   type UsedSymbol,
 } from './model/description.js';
-export { stormModule } from './runner/storms.js';
+export { stormModule } from './runner/shell-storms.js';
+export { warningUnderForks } from './model/observations/kinds.js';
 export { capabilityTexts, type Capability } from './model/capabilities.js';
 export type { ProbePlace, Tracer, WhichPatch } from './model/operations/index.js';
 export type { ReferenceModel } from './model/reference.js';

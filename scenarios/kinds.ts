@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { gateOf, livepatch, scenario, target } from '../harness/index.js';
+import { gateOf, livepatch, scenario, target, warningUnderForks } from '../harness/index.js';
 
 /* What a transition is to tasks of other kinds: those that are born in it, end in it, are interrupted or idle. */
 
@@ -111,11 +111,13 @@ export const dyingHolds = scenario({
   id: 'dying-task-holds-transition',
   title: 'A task that has been killed and sleeps in the patched function on its way out holds the enable, one in the replacement the disable',
   clauses: ['CHK-1', 'CHK-3', 'TRN-1', 'TRN-5', 'TRN-16'],
+  splats: [warningUnderForks],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, patch],
-  async run({ load, disable, park, forkStorm, observe }) {
+  async run({ load, disable, park, storm, observe }) {
     await load(lib);
-    const storm = await forkStorm();
+    const forks = await storm('forks');
+    await forks.witness();
     const before = await park(lib.alpha, { dying: true });
     await load(patch);
     await observe.settledThreads();
@@ -129,7 +131,7 @@ export const dyingHolds = scenario({
     await after.witness();
     await after.release();
     await observe.transitionEnd(patch);
-    await storm.release();
+    await forks.release();
     await observe.threads();
   },
 });
@@ -197,15 +199,15 @@ export const forkStorms = scenario({
   clauses: ['TRN-16', 'TRN-1', 'TRN-2', 'TRN-5', 'TRN-6'],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, patch],
-  // May come on 4.14; whether it does is judged.
-  splats: [/klp_complete_transition/],
-  async run({ load, unload, disable, park, forkStorm, model, observe }) {
+  splats: [warningUnderForks],
+  async run({ load, unload, disable, park, storm, model, observe }) {
     await load(lib);
-    const storm = await forkStorm();
+    const forks = await storm('forks');
+    await forks.witness();
     const inOriginal = await park(lib.alpha);
     await load(patch);
     await observe.settledThreads();
-    await storm.witness();
+    await forks.witness();
     await inOriginal.witness();
     await disable(patch);
     await observe.transitionEnd(patch);
@@ -221,12 +223,12 @@ export const forkStorms = scenario({
     const inReplacement = await park(lib.alpha);
     await disable(patch);
     await observe.settledThreads();
-    await storm.witness();
+    await forks.witness();
     await inReplacement.witness();
     await inReplacement.release();
     await observe.transitionEnd(patch);
     await observe.threads();
-    await storm.release();
+    await forks.release();
     await observe.threads();
   },
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { type StormKind, gateOf, livepatch, scenario, stormModule, target } from '../harness/index.js';
+import { type StormKind, gateOf, livepatch, scenario, stormModule, target, warningUnderForks } from '../harness/index.js';
 
 /* Transitions on a system that is busy: they end, and no thread is where it may not be meanwhile. */
 
@@ -11,9 +11,10 @@ const underLoad = (id: string, title: string, kind: StormKind) =>
   scenario({
     id,
     title,
-    clauses: ['ENA-4', 'ENA-14', 'TRN-1', 'TRN-2', 'TRN-5', 'DIS-4'],
+    clauses: ['ENA-4', 'ENA-14', 'TRN-1', 'TRN-2', 'TRN-5', 'DIS-4', ...(kind === 'forks' ? ['TRN-16'] : [])],
     needs: ['livepatch', 'reliable-stacks'],
     modules: [lib, patch, ...(typeof kind === 'string' ? [] : [kind])],
+    splats: kind === 'forks' ? [warningUnderForks] : [],
     async run({ load, unload, disable, passes, storm, watch, observe }) {
       await load(lib);
       const watched = await watch(patch);
@@ -55,4 +56,16 @@ export const underModuleLoads = underLoad(
   'transition-under-module-loads',
   'Patched functions are called all the time, and an unrelated module comes and goes: a patch is enabled and disabled twice',
   comesAndGoes,
+);
+
+export const underExecs = underLoad(
+  'transition-under-execs',
+  'Patched functions are called all the time, and a task executes one program after the other: a patch is enabled and disabled twice',
+  'execs',
+);
+
+export const inLowMemory = underLoad(
+  'transition-in-low-memory',
+  'Patched functions are called all the time, and hardly any memory is left: a patch is enabled and disabled twice',
+  'low-memory',
 );

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { gateOf, livepatch, scenario, target } from '../harness/index.js';
+import { gateOf, livepatch, scenario, target, warningUnderForks } from '../harness/index.js';
 
 /* Transitions that are turned round, judged on a timeline. */
 
@@ -14,7 +14,8 @@ const hundred = 100;
 export const hundredReversals = scenario({
   id: 'hundred-reversals-under-forks',
   title: 'A held enable and a held disable are turned round a hundred times in a row, while tasks fork: no thread is where it may not be',
-  clauses: ['TRN-6', 'TRN-1', 'TRN-2', 'TRN-5', 'CHK-1', 'CHK-3', 'ENA-3'],
+  clauses: ['TRN-6', 'TRN-1', 'TRN-2', 'TRN-5', 'TRN-16', 'CHK-1', 'CHK-3', 'ENA-3'],
+  splats: [warningUnderForks],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, patch],
   async run({ load, disable, park, storm, turn, watch, observe }) {

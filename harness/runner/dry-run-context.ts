@@ -15,7 +15,7 @@ import { callFile, knobOf, probeKnob } from './function-calls.js';
 import { requireShadow, shadowVariables } from './shadow.js';
 import { stormName } from './storms.js';
 import { turns } from './turns.js';
-import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner } from './scenario.js';
+import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner, Storm, StormKind } from './scenario.js';
 
 /** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
 export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
@@ -50,13 +50,8 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     park: (f, options) => done(() => park(record, 1001 + tasks++, f, options)),
     spin: () => done(() => spin(record, 1001 + tasks++)),
     zombie: () => done(() => zombie(record, 1001 + tasks++)),
-    forkStorm: () => done(() => forkStorm(record, 1001 + tasks++)),
     switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
-    storm: (kind) =>
-      done(() => ({
-        witness: () => done(() => record.witness(`storm of ${stormName(kind)}`)),
-        release: () => Promise.resolve(),
-      })),
+    storm: (kind) => done(() => storm(record, kind, [1001 + tasks++, 1001 + tasks++])),
     watch: (...patches) => done(() => dryWatch(record, patches)),
     passes: (outer, inner) => done(() => dryPasses(record, [outer, inner])),
     probe: (f, { place, postHandler = false }) =>
@@ -223,15 +218,23 @@ function interrupt(record: DryRecord, tid: number, f: FunctionName): void {
 
 function zombie(record: DryRecord, tid: number): Situation {
   record.operate({ kind: 'die', tid }, 'a task that ends and is not waited for');
-  return situation(record, tid, 'a zombie', () => undefined);
+  return situation(record, tid, 'a zombie');
 }
 
-function forkStorm(record: DryRecord, tid: number): Situation {
-  record.operate({ kind: 'fork-storm', tid }, 'start a fork storm');
-  return situation(record, tid, 'forking', () => record.observe('warnings of the kernel', { kind: 'warnings', warnings: [] }));
+function storm(record: DryRecord, kind: StormKind, tids: readonly number[]): Storm {
+  const own = kind === 'forks' || kind === 'computing' ? tids : [];
+  for (const tid of own) record.operate({ kind: kind === 'forks' ? 'fork-storm' : 'spin', tid }, 'start a task of the storm');
+  return {
+    witness: () => done(() => record.witness(`storm of ${stormName(kind)}`)),
+    release: () =>
+      done(() => {
+        if (kind === 'forks') record.observe('warnings of the kernel', { kind: 'warnings', warnings: [] });
+        for (const tid of own) record.operate({ kind: 'release', tid }, `end thread ${tid} of the storm`);
+      }),
+  };
 }
 
-function situation(record: DryRecord, tid: number, what: string, before: () => void): Situation {
+function situation(record: DryRecord, tid: number, what: string): Situation {
   return {
     tid,
     witness: () =>
@@ -242,7 +245,6 @@ function situation(record: DryRecord, tid: number, what: string, before: () => v
     release: () =>
       done(() => {
         requireTask(record.kernel.state, tid, what);
-        before();
         record.operate({ kind: 'release', tid }, `end thread ${tid}`);
       }),
   };

@@ -97,8 +97,12 @@ export interface ParkOptions {
   readonly threads?: number;
 }
 
-/** `forks`: tasks that fork and wait. `computing`: tasks that compute. A module ({@link stormModule}): it is loaded and unloaded. */
-export type StormKind = 'forks' | 'computing' | PlainDescription;
+/**
+ * `forks`, `computing`: tasks, as many as there are CPUs, that fork and wait, or compute. `execs`: a task that executes one
+ * program after the other. `low-memory`: memory is full, and its rest taken and given back. A module ({@link stormModule}): it
+ * is loaded and unloaded.
+ */
+export type StormKind = 'forks' | 'computing' | 'execs' | 'low-memory' | PlainDescription;
 
 /** A load on the system, which makes nothing legal that is not, and the other way round. */
 export interface Storm {
@@ -257,8 +261,6 @@ export interface ScenarioContext {
   readonly spin: () => Promise<Spinner>;
   /** A task ends, and is not waited for until it is released. */
   readonly zombie: () => Promise<Situation>;
-  /** A task forks without end: each child ends at once. */
-  readonly forkStorm: () => Promise<Situation>;
   /** Takes a CPU offline, or brings it back. */
   readonly switchCpu: (cpu: number, online: boolean) => Promise<void>;
   /**

@@ -5,7 +5,7 @@ import { type Judgement, type ReferenceModel, SituationError } from '../model/re
 import { type Activity, narrated } from './activity.js';
 import { switchCpu } from './cpus.js';
 import { drivenApi } from './driven.js';
-import { forkStorm, zombie } from './forks.js';
+import { zombie } from './forks.js';
 import { FunctionCalls } from './function-calls.js';
 import { startPasses } from './passes.js';
 import { ftraceEnabled, probe, trace, unprobe, untrace } from './probes.js';
@@ -51,7 +51,6 @@ export class Session {
       park: (f, options) => park(record, functions, f, options),
       spin: () => spin(record, functions),
       zombie: () => zombie(record),
-      forkStorm: () => forkStorm(record),
       switchCpu: (cpu, online) => switchCpu(record, cpu, online),
       storm: (kind) => startStorm(record, kind),
       watch: (...patches) => watch(record, patches),

@@ -59,9 +59,12 @@ function octal(mode: number): string {
 }
 
 /**
- * Warnings of the kernel while tasks were born and ended. Up to 5.0 a child's flag was copied before its state: who switches
- * in between leaves it stale, and the end of the transition warns of it (dup_task_struct() and klp_copy_process(), 4.14).
+ * Up to 5.0 a child's flag was copied before its state: who switches in between leaves it stale, and the end of the transition
+ * warns of it (dup_task_struct() and klp_copy_process(), 4.14). A splat that a scenario with a fork storm has to bear.
  */
+export const warningUnderForks = /klp_complete_transition/;
+
+/** Warnings of the kernel while tasks were born and ended. */
 export const warningsRule: Rule<'warnings'> = (_state, { warnings }, { capabilities }) => {
   const mayRace = capabilities.has('registration');
   const wrong = warnings.filter((w) => !mayRace || !w.includes('klp_complete_transition'));
