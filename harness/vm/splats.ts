@@ -36,17 +36,23 @@ export function startsReport(message: string): ReportKind | undefined {
 }
 
 /**
- * Whether an oops says that a breakpoint in the kernel's own code, not in a module's, was executed and nobody knew of it.
- * The kernel patches its code with such (arch/x86/kernel/alternative.c), and a CPU meets none of them any more once all
- * have been synchronised; emulation can: QEMU drops the translation of code before it stores a new byte there
- * (accel/tcg/cputlb.c), and another CPU may translate the old one in between. Memory may hold another byte by then (the
- * one before the `<…>` of the `Code:` line), or a breakpoint again: 7.3 patches __schedule() as a transition begins and
- * again as it ends, milliseconds later.
+ * Whether the emulator is to blame for a report: a CPU executed a breakpoint that is no longer there. The kernel patches its
+ * code with such (arch/x86/kernel/alternative.c), and a CPU meets none of them any more once all have been synchronised;
+ * emulation can: QEMU drops the translation of code before it stores a new byte there (accel/tcg/cputlb.c), and another CPU may
+ * translate the old one in between. It shows in two ways:
+ *
+ * - An oops, when nobody knows of the breakpoint any more, in the kernel's own code, not in a module's. Memory may hold another
+ *   byte by then (the one before the `<…>` of the `Code:` line), or a breakpoint again: 7.3 patches __schedule() as a transition
+ *   begins and again as it ends, milliseconds later.
+ * - A lockup at the first instruction of a function, in whose place memory has a call or a nop: ftrace knows the place, so
+ *   that its handler has the instruction tried again (ftrace_int3_handler(), arch/x86/kernel/ftrace.c), without end.
  *
  * @param lines of a report, time stamps and all
  */
 export function isStaleBreakpoint(lines: readonly string[]): boolean {
-  if (!/\bint3: 0000 \[#1\]/.test(lines[0] ?? '')) return false;
-  const at = lines.find((line) => /\bRIP: /.test(line));
-  return at !== undefined && !/\bRIP: .*\[\w+\]/.test(at);
+  const [first = ''] = lines;
+  const at = lines.find((line) => /\bRIP: /.test(line)) ?? '';
+  if (/\bint3: 0000 \[#1\]/.test(first)) return at !== '' && !/\bRIP: .*\[\w+\]/.test(at);
+  const code = lines.find((line) => /\bCode: /.test(line)) ?? '';
+  return /\bBUG: soft lockup\b/.test(first) && /\bRIP: .*\+0x0\/0x/.test(at) && /<(e8|0f|66)>/.test(code);
 }

@@ -18,6 +18,21 @@ void t.test("a breakpoint in the kernel's own code that nobody knows of", (t) =>
   t.end();
 });
 
+/** As 6.1 said it, while ftrace patched a function of a module that two tasks call all the time. */
+const loop = [
+  '[   36.740461] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [klp-passer:128]',
+  '[   36.744089] RIP: 0010:klp_target_beta+0x0/0x20 [klp_target]',
+  '[   36.744089] Code: c3 cc cc cc cc 66 0f 1f 84 00 00 00 00 00 <e8> fb ab fb ff 90 e8 f5 f8 ff ff 48 c7 c0',
+];
+
+void t.test('a breakpoint that a CPU meets again and again, though it has been taken away', (t) => {
+  t.equal(isStaleBreakpoint(loop), true);
+  t.equal(isStaleBreakpoint(loop.map((line) => line.replace('<e8>', '<cc>'))), false, 'it is there');
+  t.equal(isStaleBreakpoint(loop.map((line) => line.replace('+0x0/0x20', '+0x5/0x20'))), false, 'not where ftrace patches');
+  t.equal(isStaleBreakpoint(loop.map((line) => line.replace('soft lockup', 'workqueue lockup'))), false, 'no CPU is stuck');
+  t.end();
+});
+
 void t.test('any other oops is the kernel\'s', (t) => {
   const inModule = seen.map((line) => line.replace('__schedule+0xa4/0x1080', 'klp_target_alpha+0x5/0x20 [klp_target]'));
   t.equal(isStaleBreakpoint(inModule), false, 'in a module');
