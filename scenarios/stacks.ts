@@ -12,7 +12,7 @@ const pair = livepatch('klp_pair', { klp_target: ['klp_target_alpha', 'klp_targe
 export const reasonsAreLogged = scenario({
   id: 'reasons-of-held-transition',
   title: 'The kernel says of each task that holds a transition which function it sleeps in, by its own name, and of no other task anything',
-  clauses: ['CHK-7', 'CHK-1', 'CHK-3', 'TRN-5'],
+  clauses: ['CHK-7', 'CHK-1', 'CHK-3', 'TRN-5', 'TRN-7'],
   needs: ['livepatch', 'reliable-stacks', 'dynamic-debug'],
   modules: [lib, other, pair],
   async run({ load, disable, park, observe }) {

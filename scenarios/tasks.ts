@@ -117,3 +117,37 @@ export const computingTaskSwitches = scenario({
     await computing.release();
   },
 });
+
+export const waysOfSwitching = scenario({
+  id: 'ways-of-switching',
+  title: 'Who sleeps is switched by the check of its stack, who computes on its way to user space, there and back',
+  clauses: ['TRN-1', 'TRN-11', 'TRN-5'],
+  needs: ['livepatch', 'reliable-stacks', 'function-tracer'],
+  modules: [lib, patch],
+  async run({ load, disable, park, spin, ways, observe }) {
+    await load(lib);
+    const asleep = [await park(lib.beta), await park(lib.beta, { by: 'kernel' }), await park(lib.beta, { activity: 'interruptible', depth: 10 })];
+    const computing = [await spin(), await spin()];
+    const switching = await ways();
+    const before = await park(lib.alpha);
+    await load(patch);
+    await observe.settledThreads();
+    await switching.look(...asleep, ...computing);
+    await before.witness();
+    await before.release();
+    await observe.transitionEnd(patch);
+
+    const after = await park(lib.alpha);
+    await disable(patch);
+    await observe.settledThreads();
+    await switching.look(...asleep, ...computing);
+    await after.witness();
+    await after.release();
+    await observe.transitionEnd(patch);
+    await switching.release();
+    for (const task of [...asleep, ...computing]) {
+      await task.witness();
+      await task.release();
+    }
+  },
+});

@@ -25,9 +25,14 @@ export async function availableTracers(guest: Guest): Promise<readonly string[]>
   return must(await guest.readText(file), file).trim().split(/\s+/);
 }
 
-/** Restricts tracers to one function, or to none when it is left out. Fails with EINVAL when ftrace does not know the function. */
-export async function filterFunctions(guest: Guest, name?: string): Promise<Outcome<unknown>> {
-  return guest.write(`${await tracefs(guest)}/set_ftrace_filter`, name === undefined ? '' : `${name}\n`, writeFlags.truncate);
+/** Restricts tracers to some functions; to none when there is none given. Fails with EINVAL when ftrace does not know one of them. */
+export async function filterFunctions(guest: Guest, ...names: readonly string[]): Promise<Outcome<unknown>> {
+  const file = `${await tracefs(guest)}/set_ftrace_filter`;
+  const [first, ...others] = names;
+  let outcome = await guest.write(file, first === undefined ? '' : `${first}\n`, writeFlags.truncate);
+  // One write is one name.
+  for (const name of others) if (outcome.ok) outcome = await guest.write(file, `${name}\n`, writeFlags.append);
+  return outcome;
 }
 
 /** Sets one of the {@link availableTracers}; `nop` for none. */

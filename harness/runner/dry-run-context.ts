@@ -52,6 +52,11 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     zombie: () => done(() => zombie(record, 1001 + tasks++)),
     switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
     storm: (kind) => done(() => storm(record, kind, [1001 + tasks++, 1001 + tasks++])),
+    ways: () =>
+      done(() => ({
+        look: (...tasks) => done(() => record.observe('ways in which tasks are switched', sights.ways(kernel.state, tasks))),
+        release: () => Promise.resolve(),
+      })),
     watch: (...patches) => done(() => dryWatch(record, patches)),
     passes: (outer, inner) => done(() => dryPasses(record, [outer, inner])),
     probe: (f, { place, postHandler = false }) =>

@@ -71,7 +71,13 @@ export function reasons(state: State, facts: Facts): Observation {
     const [speaker = '', what = ''] = reasonOf(h, facts).split(': ');
     return `livepatch: ${speaker}: klp-sleeper:${h.task.tid} ${what}`;
   });
-  return { kind: 'reasons', lines };
+  return { kind: 'reasons', lines, gaps: lines.length === 0 ? [] : [1000] };
+}
+
+/** How tasks are switched: who computes, by itself. */
+export function ways({ tasks }: State, asked: readonly { readonly tid: number }[]): Observation {
+  const computes = (tid: number): boolean => tasks.some((t) => t.tid === tid && t.activity === 'user space');
+  return { kind: 'ways', ways: asked.map(({ tid }) => ({ tid, way: computes(tid) ? 'itself' : 'stack check' })) };
 }
 
 /** Attribute files of a patch's directory that some generations have. */

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
-import { must } from '../guest/guest.js';
-import { loggedReasons, reasonOf } from '../model/observations/reasons.js';
+import { type LogRecord, must } from '../guest/guest.js';
+import { loggedReasons, reasonOf, retryDue } from '../model/observations/reasons.js';
 import { SituationError } from '../model/reference.js';
 import { holders } from '../model/tasks.js';
 import type { SessionRecord } from './session-record.js';
 
-/** Milliseconds of the guest's clock: the kernel tries every second. */
+/** Milliseconds: the kernel tries every second. */
 const patience = 12_000;
+/** Milliseconds without a look at the log, after which nobody can say that it is the kernel that is late. */
+const blind = 3_000;
 /** How often each task has to be named. */
 const attempts = 2;
 
@@ -20,18 +22,33 @@ export async function reasons(record: SessionRecord): Promise<void> {
   await switchMessages(record, '+p');
   const from = await record.guest.logEnd();
   const deadline = Date.now() + patience;
+  let longest = 0;
   for (;;) {
-    const lines = await record.kernelLog(from);
+    const begun = Date.now();
+    const { records } = await record.guest.log(from);
+    longest = Math.max(longest, Date.now() - begun);
+    const lines = records.map((r) => r.text);
     if (Date.now() < deadline && !isEnough(record, lines)) {
       await sleep(100);
       continue;
     }
     await switchMessages(record, '-p');
     const said = loggedReasons(lines);
+    const held = record.model.states.flatMap(holders).map((h) => h.task.tid);
+    const gaps = gapsOf(records, said.find((s) => held.includes(s.tid))?.tid);
+    if (longest > blind && gaps.some((gap) => gap > retryDue.latest)) {
+      throw new SituationError(`the guest is too slow to judge how often the kernel tries: no answer for ${longest} ms`);
+    }
     const seen = [...new Set(said.map(({ tid, text }) => `${tid} ${text}`))].join(', ');
-    record.observe(what, seen || 'nothing', undefined, { kind: 'reasons', lines });
+    record.observe(what, seen || 'nothing', undefined, { kind: 'reasons', lines, gaps });
     return;
   }
+}
+
+/** Milliseconds of the guest's clock between two lines that name this task. */
+function gapsOf(records: readonly LogRecord[], tid: number | undefined): readonly number[] {
+  const times = records.filter((r) => loggedReasons([r.text]).some((s) => s.tid === tid)).map((r) => Number(r.microseconds) / 1000);
+  return times.slice(1).map((time, i) => time - (times[i] ?? time));
 }
 
 /** Whether every task that holds the transition has been named often enough, and of those that run one as running. */

@@ -111,6 +111,13 @@ export interface Storm {
   release(): Promise<void>;
 }
 
+/** How tasks are switched is being recorded, by the function tracer. */
+export interface Ways {
+  /** How these were, since the last look: they are where they were, and have been switched. */
+  look(...tasks: readonly { readonly tid: number }[]): Promise<void>;
+  release(): Promise<void>;
+}
+
 /** A timeline that is being recorded. */
 export interface Watch {
   /** Ends it: where each thread was, and what the files said, is judged for every stretch between two operations. */
@@ -270,6 +277,8 @@ export interface ScenarioContext {
   readonly passes: (outer: FunctionName, inner: FunctionName) => Promise<Passers>;
   /** Begins a load. */
   readonly storm: (kind: StormKind) => Promise<Storm>;
+  /** Records who switches how, until it is released. No tracer is set meanwhile. */
+  readonly ways: () => Promise<Ways>;
   /** Follows patch_state of every thread, and `enabled` and `transition` of some patches, until it is ended. */
   readonly watch: (...patches: readonly LivepatchDescription[]) => Promise<Watch>;
   /** Sets a kprobe in alpha or beta of a target module, one a module. */

@@ -19,6 +19,7 @@ import { spin } from './spinners.js';
 import { startStorm } from './storms.js';
 import { turn } from './turns.js';
 import { watch } from './watch.js';
+import { recordWays } from './ways.js';
 
 /**
  * One scenario's hold on a pristine guest: what the scenario has in its hands, all of which goes through the session's
@@ -53,6 +54,7 @@ export class Session {
       zombie: () => zombie(record),
       switchCpu: (cpu, online) => switchCpu(record, cpu, online),
       storm: (kind) => startStorm(record, kind),
+      ways: () => recordWays(record),
       watch: (...patches) => watch(record, patches),
       passes: (outer, inner) => startPasses(record, functions, [outer, inner]),
       probe: (f, options) => probe(record, f, options),

@@ -15,6 +15,8 @@ const patience = 20_000;
 export interface Progress {
   readonly count: number;
   readonly span: Span;
+  /** What else shows that it goes on. */
+  readonly proof?: string;
 }
 
 /** One way to keep the system busy. */
@@ -105,7 +107,7 @@ export async function lowMemory(record: SessionRecord): Promise<Busy> {
     const left = await available(record);
     if (left > 2 * leftFree) throw new SituationError(`${left} MiB of memory are available: that is not low`);
     const outcome = await guest.readText('/proc/vmstat');
-    return { count: Number(/^pgfree (\d+)$/m.exec(must(outcome, '/proc/vmstat'))?.[1]), span: outcome.span };
+    return { count: Number(/^pgfree (\d+)$/m.exec(must(outcome, '/proc/vmstat'))?.[1]), span: outcome.span, proof: `/proc/meminfo: ${left} MiB available` };
   };
   return { unit: 'pages were given back', enough: taken * 256, progress, end: () => end(record) };
 }

@@ -27,7 +27,8 @@ export async function startStorm(record: SessionRecord, kind: StormKind): Promis
         const now = await progress();
         const more = now.count - last.count;
         if (more >= enough) {
-          record.witness(what, [`${more} ${unit} since the last look`], { begin: last.span.begin, end: now.span.end });
+          const proof = [`${more} ${unit} since the last look`, ...(now.proof === undefined ? [] : [now.proof])];
+          record.witness(what, proof, { begin: last.span.begin, end: now.span.end });
           last = now;
           return;
         }

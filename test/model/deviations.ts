@@ -92,6 +92,12 @@ function distortions(seen: Observation): Distorted {
       return seen.files.flatMap(({ path }) =>
         [0o444, null].map((mode) => [`${mode === null ? 'no' : 'anybody reads'} ${path}`, { ...seen, files: seen.files.map((f) => (f.path === path ? { path, mode } : f)) }] as const),
       );
+    case 'ways':
+      return [
+        ...seen.ways.map(({ tid }) => [`thread ${tid} by the scheduler`, { ...seen, ways: seen.ways.map((w) => (w.tid === tid ? { tid, way: 'scheduler' as const } : w)) }] as const),
+        ['nobody by itself', { ...seen, ways: seen.ways.map((w) => ({ ...w, way: 'stack check' as const })) }],
+        ['everybody by itself', { ...seen, ways: seen.ways.map((w) => ({ ...w, way: 'itself' as const })) }],
+      ];
     case 'warnings':
       return [['a warning', { ...seen, warnings: ['WARNING: CPU: 0 PID: 1 at kernel/livepatch/transition.c:121'] }]];
     case 'sysfs':
@@ -133,6 +139,7 @@ function distortions(seen: Observation): Distorted {
       return [
         ...seen.lines.map((line, i) => [`not said: ${line}`, { ...seen, lines: seen.lines.filter((_text, j) => j !== i) }] as const),
         ...seen.lines.map((line) => [`another reason: ${line}`, { ...seen, lines: [...seen.lines, otherwise(line)] }] as const),
+        ...(first === '' ? [] : [['tried once', { ...seen, gaps: [] }] as const, ['tried late', { ...seen, gaps: [30_000] }] as const]),
         ...(first === '' ? [] : [['somebody else is named', { ...seen, lines: [...seen.lines, first.replace(/:\d+ /, ':4242 ')] }] as const]),
       ];
     }

@@ -108,7 +108,7 @@ void t.test('what the log says of tasks', (t) => {
   const facts = factsLike('6.1');
   const state = after(facts, load(lib), park(1), load(alpha));
   const clauses = (...of: readonly string[]): readonly string[] =>
-    predict(state, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`) }, facts)
+    predict(state, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`), gaps: [1000] }, facts)
       .flatMap((p) => (p.holds ? [] : [`${p.what}: ${p.seen}`]));
   const right = '1 is sleeping on function klp_target_alpha';
   t.strictSame(clauses(right, right, '0 is running'), [], 'idle tasks have no thread');
@@ -119,7 +119,7 @@ void t.test('what the log says of tasks', (t) => {
 
   const runs = after(facts, load(lib), park(1, lib.alpha, 0, 'running'), load(alpha));
   const ofRunning = (...of: readonly string[]): boolean =>
-    predict(runs, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`) }, facts).every((p) => p.holds);
+    predict(runs, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`), gaps: [1000] }, facts).every((p) => p.holds);
   t.ok(ofRunning(right, '1 is running'), 'it was off its CPU once');
   t.notOk(ofRunning(right), 'nobody has seen it run');
   t.end();

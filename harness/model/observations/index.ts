@@ -12,6 +12,7 @@ import { birthRule, idleTasksRule, interruptRule, stateFilesRule, warningsRule }
 import { leftSysfsRule, patchesRule, sysfsRule } from './sysfs.js';
 import { threadsRule } from './threads.js';
 import { timelineRule } from './timeline.js';
+import { waysRule } from './ways.js';
 import { ftraceRule, probeHitRule, tracedRule } from './tracing.js';
 import type { Observation, Prediction } from './types.js';
 
@@ -28,6 +29,8 @@ export function predict(state: State, seen: Observation, facts: Facts): readonly
       return interruptRule(state, seen, facts);
     case 'idle-tasks':
       return idleTasksRule(state, seen, facts);
+    case 'ways':
+      return waysRule(state, seen, facts);
     case 'state-files':
       return stateFilesRule(state, seen, facts);
     case 'warnings':

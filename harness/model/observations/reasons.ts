@@ -13,6 +13,12 @@ export interface LoggedReason {
   readonly text: string;
 }
 
+/**
+ * Milliseconds of the guest's clock between two of the kernel's attempts: about a second (round_jiffies_relative(HZ) in
+ * klp_try_complete_transition()). The bounds are wide: a busy guest is late.
+ */
+export const retryDue = { earliest: 500, latest: 6_000 } as const;
+
 /** Lines that give a reason; others are left out. */
 export function loggedReasons(lines: readonly string[]): readonly LoggedReason[] {
   return lines.flatMap((line) => {
@@ -42,7 +48,7 @@ function checking({ capabilities }: Facts): string {
  * (pid 0), which may be running at every attempt. A running task may be off its CPU, for it gives it up to the kernel's worker
  * that makes the attempt: then its stack is looked at. Not all of several are off theirs every time.
  */
-export const reasonsRule: Rule<'reasons'> = (state, { lines }, facts) => {
+export const reasonsRule: Rule<'reasons'> = (state, { lines, gaps }, facts) => {
   const said = loggedReasons(lines);
   const held = holders(state);
   const known = [0, ...held.map((h) => h.task.tid), ...stragglers(state).map((task) => task.tid)];
@@ -55,8 +61,16 @@ export const reasonsRule: Rule<'reasons'> = (state, { lines }, facts) => {
     ...(runners.length === 0 ? [] : [prediction('CHK-6', 'running tasks, in the kernel log', distinct(caught), text, caught.includes(running))]),
     ...held.map((holder) => ofHolder(holder, said, facts)),
     prediction('CHK-7', 'tasks that hold nothing, in the kernel log', strange || 'none', 'none', others.length === 0),
+    ...(held.length === 0 ? [] : [retried(gaps)]),
   ];
 };
+
+function retried(gaps: readonly number[]): Prediction {
+  const { earliest, latest } = retryDue;
+  const seen = gaps.length === 0 ? 'there is no second one' : gaps.map((gap) => `${(gap / 1000).toFixed(1)} s`).join(', ');
+  const holds = gaps.length > 0 && gaps.every((gap) => gap >= earliest && gap <= latest);
+  return prediction('TRN-7', 'time between two attempts', seen, `${earliest / 1000} to ${latest / 1000} s`, holds);
+}
 
 const clauseOf: Readonly<Record<Holder['why'], ClauseId>> = { frame: 'CHK-7', running: 'CHK-6', unreliable: 'CHK-5' };
 

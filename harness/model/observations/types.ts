@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
 import type { FunctionName } from '../description.js';
+import type { SeenWay } from './ways.js';
 import type { SeenState } from './kinds.js';
 import type { PassFunctions } from '../passes.js';
 import type { ShadowCall, ShadowReport } from '../shadow.js';
@@ -47,6 +48,8 @@ export type Observation =
       /** The harness had waited for each to switch. */
       readonly settled: boolean;
     }
+  /** How some threads were switched, that have been. */
+  | { readonly kind: 'ways'; readonly ways: readonly SeenWay[] }
   /** Files that show patch_state; null: there is none. */
   | { readonly kind: 'state-files'; readonly files: readonly { readonly path: string; readonly mode: number | null }[] }
   /** Titles of the kernel's warnings while a fork storm went on. */
@@ -66,8 +69,11 @@ export type Observation =
       /** Kernel log lines since the operation that began the transition, where they were read. */
       readonly log?: readonly string[];
     }
-  /** What the kernel has said of tasks that it does not switch, over several attempts after all others have been switched. */
-  | { readonly kind: 'reasons'; readonly lines: readonly string[] }
+  /**
+   * What the kernel has said of tasks that it does not switch, over several attempts after all others have been switched; and the
+   * milliseconds between attempts, as one that holds the transition was named.
+   */
+  | { readonly kind: 'reasons'; readonly lines: readonly string[]; readonly gaps: readonly number[] }
   | { readonly kind: 'left-sysfs'; readonly patch: string; readonly left: boolean }
   | {
       readonly kind: 'resolved-symbols';
