@@ -120,29 +120,33 @@ export const computingTaskSwitches = scenario({
 
 export const waysOfSwitching = scenario({
   id: 'ways-of-switching',
-  title: 'Who sleeps is switched by the check of its stack, who computes on its way to user space, there and back',
-  clauses: ['TRN-1', 'TRN-11', 'TRN-5'],
+  title: 'Who sleeps is switched by the check of its stack, who computes on its way to user space, as a transition is turned round',
+  clauses: ['TRN-1', 'TRN-5', 'TRN-6', 'TRN-11'],
   needs: ['livepatch', 'reliable-stacks', 'function-tracer'],
   modules: [lib, patch],
-  async run({ load, disable, park, spin, ways, observe }) {
+  async run({ load, disable, park, spin, turn, ways, observe }) {
     await load(lib);
     const asleep = [await park(lib.beta), await park(lib.beta, { by: 'kernel' }), await park(lib.beta, { activity: 'interruptible', depth: 10 })];
     const computing = [await spin(), await spin()];
     const switching = await ways();
-    const before = await park(lib.alpha);
+    const inOld = await park(lib.alpha);
     await load(patch);
     await observe.settledThreads();
-    await switching.look(...asleep, ...computing);
-    await before.witness();
-    await before.release();
+    await switching.look(...asleep);
+    const inNew = await park(lib.alpha);
+    for (const holder of [inNew, inOld]) {
+      // It tries nobody at once: who leaves the kernel within the second is first.
+      await turn(patch, 1);
+      await observe.settledThreads();
+      await switching.look(...asleep, ...computing);
+      await holder.witness();
+    }
+    await inOld.release();
     await observe.transitionEnd(patch);
-
-    const after = await park(lib.alpha);
     await disable(patch);
     await observe.settledThreads();
-    await switching.look(...asleep, ...computing);
-    await after.witness();
-    await after.release();
+    await switching.look(...asleep);
+    await inNew.release();
     await observe.transitionEnd(patch);
     await switching.release();
     for (const task of [...asleep, ...computing]) {

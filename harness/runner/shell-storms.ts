@@ -98,18 +98,21 @@ const taken = 16;
 export async function lowMemory(record: SessionRecord): Promise<Busy> {
   const { guest } = record;
   const folder = '/tmp/klp-memory';
+  const turns = '/tmp/klp-memory-turns';
   const fill = (await available(record)) - leftFree;
   const dd = (file: string, size: number): string => `busybox dd if=/dev/zero of=${folder}/${file} bs=1M count=${size}`;
   const full = await guest.run(`mkdir -p ${folder} && mount -t tmpfs -o size=100% klp ${folder} && ${dd('filling', fill)}`);
   if (full.code !== 0) throw new SituationError(`the memory can't be filled: ${full.stderr.trim()}`);
-  await shell(record, `while [ ! -e ${stop} ]; do ${dd('part', taken)}; rm ${folder}/part; done; umount ${folder}`);
+  must(await guest.write(turns, '0', writeFlags.create), turns);
+  const turn = `${dd('part', taken)}; rm ${folder}/part; n=$((n + 1)); echo $n > ${turns}`;
+  await shell(record, `n=0; while [ ! -e ${stop} ]; do ${turn}; done; umount ${folder}`);
   const progress = async (): Promise<Progress> => {
     const left = await available(record);
     if (left > 2 * leftFree) throw new SituationError(`${left} MiB of memory are available: that is not low`);
-    const outcome = await guest.readText('/proc/vmstat');
-    return { count: Number(/^pgfree (\d+)$/m.exec(must(outcome, '/proc/vmstat'))?.[1]), span: outcome.span, proof: `/proc/meminfo: ${left} MiB available` };
+    const outcome = await guest.readText(turns);
+    return { count: Number(must(outcome, turns)), span: outcome.span, proof: `/proc/meminfo: ${left} MiB available` };
   };
-  return { unit: 'pages were given back', enough: taken * 256, progress, end: () => end(record) };
+  return { unit: `times ${taken} MiB were taken and given back`, enough: 1, progress, end: () => end(record) };
 }
 
 /** MiB that could be had. */

@@ -13,10 +13,12 @@ const patience = 10_000;
 
 /** Starts a task that computes in user space, and proves that it does. */
 export async function spin(record: SessionRecord, functions: FunctionCalls): Promise<Spinner> {
-  const { guest } = record;
+  const { guest, model } = record;
   const what = 'start a task that computes';
   record.doing = what;
-  const spawned = await guest.spawn({ kind: 'spin', name: 'klp-spinner' });
+  // One after the other on each CPU: side by side, they would leave another idle.
+  const computing = model.states[0]?.tasks.filter((one) => one.activity === 'user space').length ?? 0;
+  const spawned = await guest.spawn({ kind: 'spin', name: 'klp-spinner', cpus: [computing % 2] });
   const task = must(spawned, what);
   const { pid: tid } = task;
   await record.operate({ kind: 'spin', tid }, what, () => Promise.resolve(spawned));

@@ -117,6 +117,13 @@ void t.test('what the log says of tasks', (t) => {
   t.match(clauses('1 is sleeping on function klp_target_beta'), [/^why thread 1/]);
   t.match(clauses(right, '2 is running'), ['tasks that hold nothing, in the kernel log: 2 klp_try_switch_task: is running']);
 
+  const often = (...gaps: readonly number[]): readonly string[] =>
+    predict(state, { kind: 'reasons', lines: [`livepatch: klp_try_switch_task: x:${right}`], gaps }, facts).flatMap((p) => (p.holds ? [] : [`${p.clause} ${p.what}: ${p.seen}`]));
+  t.strictSame(often(750, 1900), []);
+  t.strictSame(often(), ['TRN-7 time between two attempts: there is no second one']);
+  t.strictSame(often(1000, 30_000), ['TRN-7 time between two attempts: 1.0 s, 30.0 s']);
+  t.strictSame(often(4), ['TRN-7 time between two attempts: 0.0 s']);
+
   const runs = after(facts, load(lib), park(1, lib.alpha, 0, 'running'), load(alpha));
   const ofRunning = (...of: readonly string[]): boolean =>
     predict(runs, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`), gaps: [1000] }, facts).every((p) => p.holds);
