@@ -39,6 +39,37 @@ export const kernelThreadHolds = scenario({
   },
 });
 
+export const workItemHolds = scenario({
+  id: 'work-item-holds-transition',
+  title: 'A work item asleep in the patched function holds the enable, one in the replacement the disable; its thread goes on to other work',
+  clauses: ['TRN-1', 'TRN-5', 'TRN-10', 'CHK-1', 'CHK-3', 'TRN-7'],
+  needs: ['livepatch', 'reliable-stacks', 'dynamic-debug'],
+  modules: [lib, patch],
+  async run({ load, disable, park, observe }) {
+    await load(lib);
+    const before = await park(lib.alpha, { by: 'work' });
+    const elsewhere = await park(lib.beta, { by: 'work', activity: 'interruptible', depth: 3 });
+    await load(patch);
+    await observe.settledThreads();
+    await observe.reasons();
+    await before.stopAndContinue();
+    await before.witness();
+    await before.call(lib.alpha);
+    await elsewhere.call(lib.alpha);
+    await before.release();
+    await observe.transitionEnd(patch);
+
+    const after = await park(lib.alpha, { by: 'work' });
+    await disable(patch);
+    await observe.settledThreads();
+    await after.witness();
+    await after.release();
+    await elsewhere.release();
+    await observe.transitionEnd(patch);
+    await observe.call(lib.alpha);
+  },
+});
+
 export const signalMoves = scenario({
   id: 'signal-moves-interruptible-sleeper',
   title: 'SIGSTOP and SIGCONT take an interruptible sleeper out of the patched function, and back into its new code; others stay',

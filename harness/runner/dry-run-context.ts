@@ -156,7 +156,7 @@ function park(
   requireTarget(kernel.state, f.object);
   const enter = (caller: number): Body => {
     const [body = ''] = reachableBodies(kernel.state, f, caller);
-    record.operate({ kind: 'park', tid, by, activity, function: f, body, depth }, `park a task (${by}, ${activity}, ${depth} frames deep) in ${f.name}`);
+    record.operate({ kind: 'park', tid, by: by === 'user' ? 'user' : 'kernel', activity, function: f, body, depth }, `park a task (${by}, ${activity}, ${depth} frames deep) in ${f.name}`);
     return body;
   };
   // A new task has the state of the one that made it.
@@ -207,7 +207,7 @@ function park(
       done(() => {
         asleep();
         record.operate({ kind: 'signal', tid }, `stop and continue thread ${tid}`);
-        if (by === 'kernel' || activity !== 'interruptible') return;
+        if (by !== 'user' || activity !== 'interruptible') return;
         record.observe(`call of ${functionKey(f)} by thread ${tid}`, sights.call(kernel.state, f, tid));
         body = enter(tid);
       }),

@@ -82,8 +82,8 @@ export interface Sleeper {
 }
 
 export interface ParkOptions {
-  /** A user task in a system call, or a kernel thread; a user task when left out. */
-  readonly by?: 'user' | 'kernel';
+  /** A user task in a system call, a kernel thread of its own, or one that does a work item; a user task when left out. */
+  readonly by?: 'user' | 'kernel' | 'work';
   /**
    * How it sleeps, or that it runs, giving up its CPU when another task wants it; `faulting`, of user tasks only: it sleeps
    * uninterruptibly in a page fault that it took in the kernel. Uninterruptible when left out.

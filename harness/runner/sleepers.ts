@@ -28,6 +28,9 @@ const patience = {
 /** Functions that modules export, so that a sleeper finds them by name. */
 const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
 
+/** What is parked, in words. */
+const parked = { user: 'task', kernel: 'kernel thread', work: 'work item' } as const;
+
 /** As /proc/<tid>/stat shows it. */
 const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R', faulting: 'D' } as const;
 
@@ -50,11 +53,11 @@ export async function park(
   f: FunctionName,
   { by = 'user', activity = 'uninterruptible', depth = 0, threads = 0, dying = false }: ParkOptions = {},
 ): Promise<Sleeper> {
-  if (dying && (by === 'kernel' || activity !== 'uninterruptible' || depth > 0)) {
+  if (dying && (by !== 'user' || activity !== 'uninterruptible' || depth > 0)) {
     throw new SituationError('only a user task can be killed, and it sleeps uninterruptibly in the function itself then');
   }
   const directory = `/proc/${f.object}`;
-  const what = `park a ${by === 'user' ? 'task' : 'kernel thread'} (${activity}, ${depth} frames deep) in ${f.name}`;
+  const what = `park a ${parked[by]} (${activity}, ${depth} frames deep) in ${f.name}`;
   record.doing = what;
   const knob = knobOf(f, 'park a task in');
   const call = calls.io(`${directory}/${knob}`, { write: `${activity} ${depth} ${by}`, read: 80 });
@@ -65,7 +68,7 @@ export async function park(
   if (dying) await killWaiting(record, tid);
   let body = await awaitThere(place, 0);
   const settle = (): Promise<void> =>
-    record.operate({ kind: 'park', tid, by, activity, function: f, body, depth }, what, () => Promise.resolve(started));
+    record.operate({ kind: 'park', tid, by: by === 'user' ? 'user' : 'kernel', activity, function: f, body, depth }, what, () => Promise.resolve(started));
   await settle();
   await witness(place, body);
   return {

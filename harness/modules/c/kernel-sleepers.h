@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Kernel threads that stay in a function of the target until they are let go. */
+/* Kernel threads, and work items, that stay in a function of the target until they are let go. */
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 
 struct kernel_sleeper {
 	struct list_head list;
 	struct sleeper s;
 	const char *(*call)(void);
+	/* Of a work item only, which is done by a thread of the workqueue's. */
+	struct workqueue_struct *queue;
+	struct work_struct work;
+	struct completion begun;
 };
 
 static LIST_HEAD(kernel_sleepers);
@@ -28,28 +33,60 @@ static int kernel_sleeper(void *data)
 	return 0;
 }
 
+static void work_sleeper(struct work_struct *work)
+{
+	struct kernel_sleeper *k = container_of(work, struct kernel_sleeper, work);
+
+	k->s.task = current;
+	sleeper_begins(&k->s);
+	complete(&k->begun);
+	k->call();
+}
+
+/* Not bound to a CPU: a transition waits for the work of each. */
+static int begin_work(struct kernel_sleeper *k)
+{
+	k->queue = alloc_workqueue("klp-work", WQ_UNBOUND, 1);
+	if (!k->queue)
+		return -ENOMEM;
+	init_completion(&k->begun);
+	INIT_WORK(&k->work, work_sleeper);
+	queue_work(k->queue, &k->work);
+	wait_for_completion(&k->begun);
+	return 0;
+}
+
+static int begin_thread(struct kernel_sleeper *k)
+{
+	struct task_struct *task = kthread_create(kernel_sleeper, k, "klp-kernel");
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	k->s.task = task;
+	sleeper_begins(&k->s);
+	wake_up_process(task);
+	return 0;
+}
+
 /* Gives its thread id, or a negative errno. */
-static int start_kernel_sleeper(const char *(*call)(void), const struct sleeper *like)
+static int start_kernel_sleeper(const char *(*call)(void), const struct sleeper *like, bool work)
 {
 	struct kernel_sleeper *k = kzalloc(sizeof(*k), GFP_KERNEL);
-	struct task_struct *task;
+	int ret;
 
 	if (!k)
 		return -ENOMEM;
-	task = kthread_create(kernel_sleeper, k, "klp-kernel");
-	if (IS_ERR(task)) {
-		kfree(k);
-		return PTR_ERR(task);
-	}
 	k->call = call;
 	k->s = *like;
-	k->s.task = task;
-	sleeper_begins(&k->s);
+	ret = work ? begin_work(k) : begin_thread(k);
+	if (ret) {
+		kfree(k);
+		return ret;
+	}
 	mutex_lock(&kernel_sleepers_lock);
 	list_add(&k->list, &kernel_sleepers);
 	mutex_unlock(&kernel_sleepers_lock);
-	wake_up_process(task);
-	return task_pid_nr(task);
+	return task_pid_nr(k->s.task);
 }
 
 /* Ends the one of this thread id, or all; it has to have been released. */
@@ -62,7 +99,10 @@ static void end_kernel_sleepers(pid_t tid)
 		if (tid && task_pid_nr(k->s.task) != tid)
 			continue;
 		release_sleeper(task_pid_nr(k->s.task));
-		kthread_stop(k->s.task);
+		if (k->queue)
+			destroy_workqueue(k->queue);
+		else
+			kthread_stop(k->s.task);
 		sleeper_ends(&k->s);
 		list_del(&k->list);
 		kfree(k);

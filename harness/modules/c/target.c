@@ -8,12 +8,12 @@
  * /proc/<TARGET>/alpha, beta, quiet, twin1, twin2, common
  *                 read: calls the function, gives what it says
  * alpha, beta     write "<activity> <depth> <who>": the calling task (user), or
- *                 a kernel thread (kernel), enters the function and stays
+ *                 a kernel thread (kernel) or a work item (work), enters the function and stays
  *                 there, <depth> frames below it, until released: asleep
  *                 (uninterruptible or interruptible), running, or (faulting,
  *                 a user task only) uninterruptible in a page fault that it
  *                 took in the kernel. A later read of the same open file gives what the function said, or the
- *                 thread id of the kernel thread. A signal to an interruptible
+ *                 thread id of the kernel's thread. A signal to an interruptible
  *                 one has the system call restarted.
  * dying           write alpha or beta: the calling task stays until it is killed,
  *                 and then sleeps in that function on its way out, as the file is
@@ -232,14 +232,14 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(activities) && strcmp(activity, activities[i]);)
 		i++;
-	if (i == ARRAY_SIZE(activities) || (strcmp(who, "user") && strcmp(who, "kernel")))
+	if (i == ARRAY_SIZE(activities) || (strcmp(who, "user") && strcmp(who, "kernel") && strcmp(who, "work")))
 		return -EINVAL;
 	s.activity = i;
 	if (s.activity == FAULTING && strcmp(who, "user"))
 		return -EINVAL;
 
-	if (!strcmp(who, "kernel")) {
-		ret = start_kernel_sleeper(f->call, &s);
+	if (strcmp(who, "user")) {
+		ret = start_kernel_sleeper(f->call, &s, !strcmp(who, "work"));
 		if (ret < 0)
 			return ret;
 		file->private_data = kasprintf(GFP_KERNEL, "%d", ret);
