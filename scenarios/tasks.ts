@@ -53,6 +53,7 @@ export const workItemHolds = scenario({
     await observe.settledThreads();
     await observe.reasons();
     await before.stopAndContinue();
+    await observe.settledThreads();
     await before.witness();
     await before.call(lib.alpha);
     await elsewhere.call(lib.alpha);
