@@ -33,7 +33,7 @@ export const sleeperHolds = scenario({
 
 export const deepSleeper = scenario({
   id: 'sleeper-in-neighbour-does-not-hold',
-  title: 'A task asleep deep below a function that is not patched holds nothing',
+  title: 'A task asleep deep below a function that is not patched, and lies next to the patched one in memory, holds nothing',
   clauses: ['TRN-2', 'TRN-5'],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, patch],

@@ -90,7 +90,6 @@ async function look(
   const { model, slowdown } = record;
   const { states } = model;
   const held = states.every((s) => isHeld(s, model.facts)) ? states[0]?.transition : undefined;
-  if (held) await requireTransition(record, held.patch);
   for (const { tid } of callers) await ask(record, outer, tid);
 
   record.doing = `waiting for ${atLeast} ${what}`;
@@ -105,15 +104,15 @@ async function look(
     total += more.passes.reduce((sum, { count }) => sum + count, 0);
     seen = added(seen, more);
   }
-  if (held) await requireTransition(record, held.patch);
   const unfinished = seen.passes.find((p) => p.pair.some((body) => body === ''));
   if (unfinished) throw new SituationError(`${what}: the second function was not reached; does the replacement use the target's gate?`);
   if (seen.leftCpu === 0) throw new SituationError(`${what}: no task left its CPU in the middle of one`);
   const said = seen.passes.map((p) => `${p.count} × ${p.pair.join(' + ')}${p.caller === null ? '' : ` by thread ${p.caller}`}`);
   requireMixed(mixed, seen.passes, what);
-  const proof = [...said, `${total} of these since the look began`, `${seen.leftCpu} times the task was off its CPU in the middle`, ...(held ? [`${held.patch}/transition: 1`] : [])];
+  const proof = [...said, `${total} of these since the look began`, `${seen.leftCpu} times the task was off its CPU in the middle`, ];
   record.witness(`${what}${held ? ` while ${held.patch} is held in transition` : ''}`, proof, seen.span);
   record.observe(what, said.join(', '), seen.span, { kind: 'passes', functions: pair, passes: seen.passes });
+  if (held) await stillHeld(record, held.patch);
 }
 
 /**
@@ -126,10 +125,16 @@ export function requireMixed(mixed: boolean, passes: readonly SeenPasses[], what
   }
 }
 
-async function requireTransition({ guest }: SessionRecord, patch: string): Promise<void> {
-  const value = await guest.readText(`/sys/kernel/livepatch/${patch}/transition`);
+/** Shows that a transition is still held, as it has been all the time then; or has the model judge that it is not. */
+async function stillHeld(record: SessionRecord, patch: string): Promise<void> {
+  const file = `/sys/kernel/livepatch/${patch}/transition`;
+  const value = await record.guest.readText(file);
   const text = value.ok ? value.value.trim() : value.name;
-  if (text !== '1') throw new SituationError(`${patch}/transition reads ${text}, though a task should hold it`);
+  if (text === '1') {
+    record.witness(`${patch} was in transition until all passes had been counted`, [`${file}: 1`], value.span);
+    return;
+  }
+  record.observe(`end of ${file}`, `reads ${text}`, value.span, { kind: 'transition-end', patch, ended: true, log: await record.kernelLog() });
 }
 
 /** A parked task makes a thousand passes from where it is. */

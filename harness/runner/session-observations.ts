@@ -22,6 +22,8 @@ const livepatchRoot = '/sys/kernel/livepatch';
 const kernelTime = {
   /** Until every thread that nothing holds has switched, and the transition ends. */
   transition: 40_000,
+  /** And so many attempts. */
+  attempts: 8,
   /** A held transition is watched for several retry intervals. */
   held: 3500,
 };
@@ -57,8 +59,8 @@ export function observations(record: SessionRecord, functions: FunctionCalls): O
 }
 
 /** How long a transition may take. Once the kernel has left the model's path, long waits teach nothing more. */
-function transitionTime(record: SessionRecord): number {
-  return record.astray ? kernelTime.held : kernelTime.transition;
+function transitionTime({ astray, attempt }: SessionRecord): number {
+  return astray ? kernelTime.held : kernelTime.transition + kernelTime.attempts * attempt;
 }
 
 async function threads(record: SessionRecord, settled: boolean): Promise<void> {

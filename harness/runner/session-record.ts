@@ -47,6 +47,7 @@ export class SessionRecord {
   readonly onOperation = new Set<(done: DoneOperation) => void>();
   /** Where in the kernel log the last operation began that can begin a transition. */
   #logFrom = 0n;
+  #attempt = 0;
 
   /** @param slowdown what host time limits are multiplied by */
   constructor(
@@ -64,6 +65,15 @@ export class SessionRecord {
     this.activity.step(what);
   }
 
+  /**
+   * Milliseconds of the guest's clock that the last operation took that can have begun a transition: about what each further
+   * attempt of the kernel takes as well. 6.12 patches all calls of cond_resched() at both ends of a transition, which can take
+   * an emulated machine a quarter of a minute while tasks fork on all its CPUs.
+   */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
   /** Whether the kernel has left the model's path; long waits teach nothing more then. */
   get astray(): boolean {
     return this.#astray;
@@ -79,6 +89,7 @@ export class SessionRecord {
     if (beginsTransition(op)) this.#logFrom = from;
     const ending = await perform();
     const { name } = ending;
+    if (beginsTransition(op)) this.#attempt = Number(ending.span.end - ending.span.begin) / 1e6;
     // A mark for whoever reads the log; and the kernel's own last line, if it lacks its newline, ends only with the next
     // record (kernel/printk): REG-6's does.
     const marked = await this.guest.write('/dev/kmsg', logMarkOf(`${what}: ${name}`));

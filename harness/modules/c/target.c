@@ -113,11 +113,12 @@ WHOLE void FN(gate)(void)
 		     "\t.popsection")
 extern const u32 FN(alpha_inside), FN(beta_inside);
 
-WHOLE const char *FN(alpha)(void);
-WHOLE const char *FN(beta)(void);
+/* Neighbours in memory: a stack check that looks too far finds the one in the place of the other. */
+WHOLE IN_ORDER const char *FN(alpha)(void);
+WHOLE IN_ORDER const char *FN(beta)(void);
 WHOLE notrace const char *FN(quiet)(void);
 
-WHOLE const char *FN(alpha)(void)
+WHOLE IN_ORDER const char *FN(alpha)(void)
 {
 	INSIDE(alpha);
 	FN(gate)();
@@ -125,7 +126,7 @@ WHOLE const char *FN(alpha)(void)
 }
 EXPORT_SYMBOL_GPL(FN(alpha));
 
-WHOLE const char *FN(beta)(void)
+WHOLE IN_ORDER const char *FN(beta)(void)
 {
 	INSIDE(beta);
 	FN(gate)();
