@@ -67,7 +67,7 @@ export function lint(bytes: Uint8Array, options: LintOptions = {}): LintReport {
   }
   const { machine, livepatch } = module;
   const generations = options.generations ?? generationsOf(module);
-  const findings = rules.flatMap((rule) => findingsOf(rule, module, generations));
+  const findings = asked(generations, machine).flatMap(({ rule, severity }) => findingsOf(rule, severity, module));
   return { generations, machine, livepatch, findings };
 }
 
@@ -83,9 +83,29 @@ function generationsOf({ object, kernel }: LintedModule): readonly LintGeneratio
   return generation === undefined ? lintGenerations : [generation];
 }
 
-function findingsOf(rule: Rule, module: LintedModule, generations: readonly LintGeneration[]): LintFinding[] {
-  const severity = severityOf(rule, generations, module.machine);
-  if (!severity) return [];
+interface Asked {
+  readonly rule: Rule;
+  readonly severity: Severity;
+}
+
+/** The same for thousands of modules of one kernel. */
+const askedBefore = new Map<string, readonly Asked[]>();
+
+/** The rules that matter to those kernels. */
+function asked(generations: readonly LintGeneration[], machine: LintMachine): readonly Asked[] {
+  const key = [machine, ...generations].join(' ');
+  let found = askedBefore.get(key);
+  if (!found) {
+    found = rules.flatMap((rule) => {
+      const severity = severityOf(rule, generations, machine);
+      return severity ? [{ rule, severity }] : [];
+    });
+    askedBefore.set(key, found);
+  }
+  return found;
+}
+
+function findingsOf(rule: Rule, severity: Severity, module: LintedModule): LintFinding[] {
   const shown: LintFinding[] = [];
   let more = 0;
   for (const problem of rule.check(module)) {
