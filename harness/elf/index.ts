@@ -77,4 +77,13 @@ export { ruleOf, rules } from './lint/rules.js';
 export { lintSarif } from './lint/sarif.js';
 export { lintJson, lintJsonVersion, lintLines, type LintedFile } from './lint/text.js';
 export { symposOf, type KallsymsEntry } from './sympos.js';
-export { faults, renameSection, setSectionFlags, type Fault, type FaultId } from './fault.js';
+export {
+  faultIds,
+  faults,
+  predict,
+  renameSection,
+  setSectionFlags,
+  type Fault,
+  type FaultId,
+  type Prediction,
+} from './faults/index.js';

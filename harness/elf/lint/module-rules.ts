@@ -4,6 +4,7 @@ import { modinfo, modinfoFields } from '../modinfo.js';
 import type { LintedModule } from './module.js';
 import { always, ignored, loads, refused, sound, wrong } from './outcome.js';
 import { type Problem, type Rule, undocumented } from './rule.js';
+import { isNoIndex } from './symbol-rules.js';
 
 /** include/linux/license.h, license_is_gpl_compatible. */
 const gplCompatible = ['GPL', 'GPL v2', 'GPL and additional rights', 'Dual BSD/GPL', 'Dual MIT/GPL', 'Dual MPL/GPL'];
@@ -210,9 +211,8 @@ export const moduleRules: readonly Rule[] = [
     mend: 'A livepatch symbol has SHN_LIVEPATCH (0xff20); any other the index of its section, SHN_UNDEF or SHN_ABS.',
     *check(module) {
       const { sections, symbols } = module.object;
-      const special = [c.SHN_LIVEPATCH, c.SHN_ABS, c.SHN_COMMON];
       for (const symbol of symbols) {
-        if (symbol.shndx >= sections.length && !special.includes(symbol.shndx))
+        if (isNoIndex(symbol.shndx, sections.length))
           yield { message: `${symbol.name}: st_shndx 0x${symbol.shndx.toString(16)}`, ...module.symbol(symbol, 'st_shndx') };
       }
     },

@@ -43,7 +43,7 @@ export class LintedModule {
   readonly sections: readonly KlpSection[];
   /** Symbols that are marked as livepatch symbols, or named so. */
   readonly symbols: readonly KlpSymbol[];
-  /** Entries of the flagged sections, whatever their type: the kernel reads them all as SHT_RELA. */
+  /** Entries of the flagged sections: whatever their type, the kernel reads them as SHT_RELA (of SHT_REL that makes no sense). */
   readonly relocations: readonly KlpRelocation[];
   /** Livepatch symbols that a livepatch relocation names: the kernel looks at no others. */
   readonly named: readonly KlpSymbol[];
@@ -56,8 +56,9 @@ export class LintedModule {
     this.livepatch = isLivepatch(object);
     this.sections = klpSections(object);
     this.symbols = klpSymbols(object);
+    const readable = object.symtab !== undefined;
     this.relocations = this.sections
-      .filter(({ flagged }) => flagged)
+      .filter(({ flagged, section }) => flagged && readable && section.type !== c.SHT_REL)
       .flatMap((klp) =>
         decodeRelocations(klp.section.data).map((entry, number) => ({
           entry,

@@ -107,7 +107,7 @@ export const relocationRules: readonly Rule[] = [
     mend: 'Clear what the assembler wrote there: with SHT_RELA the addend is in the entry.',
     check: ofEach('r_offset', ({ entry, target }, module) => {
       const size = module.machine === 'x86_64' ? (x86Sizes.get(entry.type) ?? 0) : 0;
-      if (!target || target.type === SHT_NOBITS || entry.offset > BigInt(target.data.length)) return undefined;
+      if (!target || (target.flags & SHF_ALLOC) === 0n || target.type === SHT_NOBITS || entry.offset > BigInt(target.data.length)) return undefined;
       const place = target.data.subarray(Number(entry.offset), Number(entry.offset) + size);
       return place.some((byte) => byte !== 0) ? `${target.name} has bytes other than 0 at 0x${entry.offset.toString(16)}` : undefined;
     }),

@@ -169,7 +169,7 @@ export const sectionRules: readonly Rule[] = [
     mend: 'Rename it, or set sh_info to the section that is meant.',
     check: ofFlagged((klp, module) => {
       const target = module.object.sections[klp.section.info];
-      if (objectOf(klp) === undefined || !target || klp.section.info === 0) return undefined;
+      if (objectOf(klp) === undefined || !target || !isAllocated(target)) return undefined;
       return klp.parsed && namesSection(klp.parsed, target.name)
         ? undefined
         : { message: `${klp.section.name} relocates ${target.name}`, ...module.header(klp.index, 'sh_info') };

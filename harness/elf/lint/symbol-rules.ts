@@ -8,6 +8,11 @@ import type { Problem, Rule } from './rule.js';
 
 const prefix = '.klp.sym.';
 
+/** Whether a section index is none, and not reserved for something either. */
+export function isNoIndex(shndx: number, sections: number): boolean {
+  return shndx >= sections && ![c.SHN_LIVEPATCH, c.SHN_ABS, c.SHN_COMMON].includes(shndx);
+}
+
 /** What the kernel's sscanf makes of a name: `.klp.sym.%[^.].%[^,],%lu`, white space and a sign as it takes them. */
 export function scannedName(name: string): { object: string; symbol: string; digits: string; rest: string } | undefined {
   // The white space of lib/ctype.c.
@@ -63,11 +68,13 @@ export const symbolRules: readonly Rule[] = [
     mend: 'Set st_shndx to SHN_LIVEPATCH (0xff20), or leave the relocation in an ordinary section if the loader can resolve it.',
     *check(module) {
       const seen = new Set<number>();
+      if (!module.livepatch) return;
       for (const relocation of module.relocations) {
         const { symbol, klp } = relocation;
         if (!symbol || symbol.shndx === c.SHN_LIVEPATCH || seen.has(symbol.index)) continue;
         // Undefined ones and those in common storage keep the module from loading before this is looked at.
-        if (symbol.shndx === c.SHN_COMMON || (symbol.shndx === c.SHN_UNDEF && symbol.name.startsWith(prefix) && symbol.bind !== c.STB_WEAK)) continue;
+        if (symbol.shndx === c.SHN_COMMON || isNoIndex(symbol.shndx, module.object.sections.length)) continue;
+        if (symbol.shndx === c.SHN_UNDEF && symbol.name.startsWith(prefix) && symbol.bind !== c.STB_WEAK) continue;
         seen.add(symbol.index);
         yield {
           message: `${klp.section.name} names symbol ${symbol.index} (${symbol.name}), whose st_shndx is 0x${symbol.shndx.toString(16)}`,
