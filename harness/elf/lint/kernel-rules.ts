@@ -3,6 +3,7 @@ import { STB_WEAK, SHN_UNDEF } from '../constants.js';
 import { modinfo } from '../modinfo.js';
 import type { KlpSymbol } from '../klp.js';
 import type { KernelTables, LintedModule } from './module.js';
+import { modinfoPlace } from './module-rules.js';
 import { always, ignored, refused } from './outcome.js';
 import { type Problem, type Rule, undocumented } from './rule.js';
 import { objectOf } from './section-rules.js';
@@ -93,7 +94,7 @@ export const kernelRules: readonly Rule[] = [
       if (!kernel || own === undefined) return;
       const wanted = kernel.vermagic?.trim();
       const same = wanted === undefined ? own.startsWith(`${kernel.release} `) : own.trim() === wanted;
-      if (!same) yield { message: `'${own.trim()}' should be '${wanted ?? `${kernel.release} …`}'`, section: '.modinfo' };
+      if (!same) yield { message: `'${own.trim()}' should be '${wanted ?? `${kernel.release} …`}'`, ...modinfoPlace(module, 'vermagic') };
     },
   },
   {

@@ -15,7 +15,7 @@ function indices({ object }: LintedModule, is: (section: { readonly name: string
 }
 
 /** Where a field of .modinfo is, or the section where it ought to be. */
-function modinfoPlace({ object }: LintedModule, key: string): Omit<Problem, 'message'> {
+export function modinfoPlace({ object }: LintedModule, key: string): Omit<Problem, 'message'> {
   const section = object.sections[object.sectionIndex('.modinfo') ?? -1];
   const field = modinfoFields(object).find((f) => f.key === key);
   if (section?.offset === undefined) return { section: '.modinfo' };
