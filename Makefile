@@ -4,7 +4,7 @@
 #   make test                lint, types, unit tests, tests with real guests
 #   make nightly             every scenario on every kernel of the catalogue
 #   make bench [ARCH=x86_64|arm64] [KERNEL=name] [KLP_FLAGS=--count 5]   figures of this host, beside a plain boot
-#   make spec                docs/spec/ from the clause catalogue
+#   make spec                docs/spec/ from the clause catalogue, docs/lint.md from the rules of klp lint
 #   make clean
 #
 # make itself ends with status 2 on any failure; the line before says which status the command had (docs/verdicts.md).
@@ -28,6 +28,7 @@ test: build
 lint: build
 	npx eslint .
 	@$(KLP) spec --check docs/spec
+	@$(KLP) lint --rules | cmp -s - docs/lint.md || { echo 'docs/lint.md is out of date: make spec' >&2; exit 1; }
 
 tap: build
 	npx tap $(TAP_FLAGS)
@@ -42,6 +43,7 @@ bench: build
 
 spec: build
 	$(KLP) spec docs/spec
+	$(KLP) lint --rules > docs/lint.md
 
 build: dist/.built
 

@@ -35,7 +35,8 @@ export default tseslint.config(
     `(${sibling}|\\.${sibling}|\\.\\./(catalogue|operations)/)`,
     'model imports nothing of the others',
   ),
-  only(['harness/elf/**'], sibling, 'elf imports nothing of the others'),
+  only(['harness/elf/*.ts'], `(${sibling}|\\./(lint|faults)/)`, 'elf imports nothing of the others'),
+  only(['harness/elf/{lint,faults}/*.ts'], `(${sibling}|\\.${sibling}|\\.\\./lint/)`, 'elf imports nothing of the others'),
   only(['harness/report/**'], `(${sibling}|\\.\\./events/|\\.\\./errors\\.js$|zod$)`, 'report reads events only'),
   only(['scenarios/**'], `(${sibling}|\\.\\./harness/index\\.js$)`, 'scenarios import harness/index.ts only'),
   {

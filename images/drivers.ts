@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-import { execFile } from 'node:child_process';
-import { readFile, readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzipSync } from 'node:zlib';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Arch } from '../harness/arch.js';
 import { InfrastructureError, messageOf } from '../harness/errors.js';
-import { scrubbedEnvironment } from '../harness/host.js';
+import { type ModuleFile, moduleName, modulesOf } from '../harness/modules/packed.js';
 import type { AcquiredKernel } from '../kernels/types.js';
 
 /** How the guest's devices are attached: over PCI, or as QEMU's virtio-mmio where a small kernel has no PCI. */
@@ -109,7 +106,7 @@ class Shelf {
   private constructor(
     private readonly config: string,
     private readonly builtin: ReadonlySet<string>,
-    private readonly files: ReadonlyMap<string, string>,
+    private readonly files: ReadonlyMap<string, ModuleFile>,
   ) {}
 
   static async open(kernel: AcquiredKernel): Promise<Shelf> {
@@ -119,11 +116,11 @@ class Shelf {
     const { modulesDir } = kernel;
     if (modulesDir === undefined) return new Shelf(config, new Set(), new Map());
     const builtin = await readFile(join(modulesDir, 'modules.builtin'), 'utf8').catch(() => '');
-    const files = (await filesBelow(modulesDir)).filter((file) => /\.ko(\.(xz|zst|gz))?$/.test(file)).sort();
+    const files = await modulesOf(modulesDir);
     return new Shelf(
       config,
       new Set(builtin.split('\n').map(moduleName)),
-      new Map(files.map((file) => [moduleName(file), file])),
+      new Map(files.map((file) => [file.name, file])),
     );
   }
 
@@ -139,43 +136,9 @@ class Shelf {
     if (loaded.has(name) || this.builtin.has(name)) return;
     const file = this.files.get(name);
     if (file === undefined) throw new InfrastructureError(`kernel module ${name} is depended upon but nowhere to be found`);
-    const object = await unpackModule(file);
+    const object = await file.unpacked();
     for (const dependency of dependencies(object)) await this.load(dependency, loaded);
     loaded.set(name, { name, object });
-  }
-}
-
-/** Every file of a modules folder; not those of the source tree that links in it lead to. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const below = entries.map(async (entry) => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? filesBelow(path) : [path];
-  });
-  return (await Promise.all(below)).flat();
-}
-
-/** `kernel/drivers/net/virtio-net.ko.xz` → `virtio_net`: what the kernel calls it. */
-function moduleName(path: string): string {
-  return basename(path)
-    .replace(/\.ko(\.(xz|zst|gz))?$/, '')
-    .replaceAll('-', '_');
-}
-
-const largestModule = 256 * 1024 * 1024;
-
-async function unpackModule(file: string): Promise<Buffer> {
-  if (file.endsWith('.gz')) return gunzipSync(await readFile(file));
-  const tool = file.endsWith('.xz') ? 'xz' : file.endsWith('.zst') ? 'zstd' : undefined;
-  if (tool === undefined) return readFile(file);
-  try {
-    const options = { encoding: 'buffer', maxBuffer: largestModule, env: scrubbedEnvironment() } as const;
-    return (await promisify(execFile)(tool, ['--decompress', '--stdout', file], options)).stdout;
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new InfrastructureError(`${tool} could not unpack ${file}: ${messageOf(error)}`, {
-      ...(missing ? { hint: `apt-get install ${tool === 'xz' ? 'xz-utils' : 'zstd'}` } : {}),
-    });
   }
 }
 

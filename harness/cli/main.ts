@@ -8,6 +8,7 @@ import { benchCommand } from './bench.js';
 import { abortsBisect, bisectCommand } from './bisect.js';
 import { doctorCommand } from './doctor.js';
 import { kernelsCommand } from './kernels.js';
+import { lintCommand } from './lint.js';
 import { mergeCommand } from './merge.js';
 import { modelCommand } from './model.js';
 import { planCommand } from './plan.js';
@@ -44,6 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
     bisectCommand(done),
     kernelsCommand(),
     doctorCommand(done),
+    lintCommand(done, version()),
     shellCommand(done),
     specCommand(done),
     modelCommand(done),

@@ -39,7 +39,7 @@ export interface Conversion {
 }
 
 /** Freed after the patch module's init, or read once when it is loaded: relocating these later is no use. */
-const usedUpEarly = /^(\.init\.|__jump_table$|__tracepoints|\.static_call_sites$|\.(alt|para)instructions$)/;
+export const usedUpEarly = /^(\.init\.|__jump_table$|__tracepoints|\.static_call_sites$|\.(alt|para)instructions$)/;
 
 /**
  * Turns undefined symbols into livepatch symbols (module-elf-format.txt 2 and 3): renamed to

@@ -57,5 +57,33 @@ export {
   type ConvertedSymbol,
   type KlpTarget,
 } from './convert.js';
+export { lint, outcomeOf, severityOf, type LintFinding, type LintOptions, type LintReport, type Severity } from './lint/lint.js';
+export type { KernelTables } from './lint/module.js';
+export {
+  lintGenerationOf,
+  lintGenerations,
+  lintMachines,
+  logPattern,
+  outcomeText,
+  type Ending,
+  type LintGeneration,
+  type LintMachine,
+  type Outcome,
+  type Outcomes,
+} from './lint/outcome.js';
+export type { Place, Problem, Rule, RuleCode } from './lint/rule.js';
+export { lintPage } from './lint/page.js';
+export { ruleOf, rules } from './lint/rules.js';
+export { lintSarif } from './lint/sarif.js';
+export { lintJson, lintJsonVersion, lintLines, type LintedFile } from './lint/text.js';
 export { symposOf, type KallsymsEntry } from './sympos.js';
-export { faults, renameSection, setSectionFlags, type Fault, type FaultId } from './fault.js';
+export {
+  faultIds,
+  faults,
+  predict,
+  renameSection,
+  setSectionFlags,
+  type Fault,
+  type FaultId,
+  type Prediction,
+} from './faults/index.js';

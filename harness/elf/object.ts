@@ -195,7 +195,8 @@ function decodeSymbols(object: ElfObject): readonly ElfSymbol[] {
   return symbols;
 }
 
-function decodeRelocations(data: Uint8Array): readonly ElfRelocation[] {
+/** The entries of a SHT_RELA section; what is left over at its end is not looked at. */
+export function decodeRelocations(data: Uint8Array): readonly ElfRelocation[] {
   const view = viewOf(data);
   const entries: ElfRelocation[] = [];
   for (let at = 0; at + c.RELA_SIZE <= data.length; at += c.RELA_SIZE) {

@@ -36,6 +36,9 @@ void t.test('the npm tarball works in an empty folder', { timeout: 300_000 }, as
   symlinkSync(packagePath('node_modules'), join(folder, 'package/node_modules'));
   const klp = (...args: string[]): Promise<{ stdout: string }> =>
     run(process.execPath, [join(folder, 'package/dist/harness/cli/main.js'), ...args], { cwd: join(folder, 'empty') });
+  const script = "import { lint, rules } from 'klp-conformance/elf'; console.log(lint(new Uint8Array()).findings[0].code, rules.length > 50)";
+  const imported = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: join(folder, 'package') });
+  t.equal(imported.stdout, 'KLP001 true\n', 'the library has its own entry');
   t.match(await klp('--version'), { stdout: /^\d+\.\d+\.\d+\n$/ });
   t.match(await klp('run', '--list'), { stdout: /patch-vmlinux-function/ });
   t.match(await klp('doctor', '--arch', 'x86_64'), { stdout: /^x86_64 +(tcg|kvm): /m });

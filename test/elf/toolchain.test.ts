@@ -215,7 +215,8 @@ for (const { arch, prefix, flags } of compilers) {
         const dump = await host('readelf', ['-W', '--string-dump=.modinfo', path('info.ko')]);
         t.match(dump, /vermagic=6\.1\.0 SMP mod_unload/);
 
-        for (const id of Object.keys(faults) as FaultId[]) {
+        // Of those that readelf has nothing to complain of.
+        for (const id of ['EF-01', 'EF-09', 'EF-13', 'EF-18', 'EF-51'] satisfies FaultId[]) {
           await writeFile(path(`${id}.ko`), writeObject(faults[id].apply(after)));
           await readelf(path(`${id}.ko`));
         }

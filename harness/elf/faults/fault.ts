@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+import type { Outcomes } from '../lint/outcome.js';
+import type { RuleCode } from '../lint/rule.js';
+import type { ElfObject } from '../object.js';
+
+/** One way to break a sound module. */
+export interface Fault {
+  /** What is wrong with the result. */
+  readonly title: string;
+  /** Gives the broken module. @throws LivepatchError (`fault-inapplicable`) if there is nothing to break in this way */
+  readonly apply: (module: ElfObject) => ElfObject;
+  /** What `klp lint` says to it, each where it holds; the first is the fault itself, and says what kernels do with it. */
+  readonly rules: readonly [RuleCode, ...RuleCode[]];
+  /** What kernels do with it, where that is not what the rule says. */
+  readonly kernels?: Outcomes;
+  /** What AArch64 kernels do, where that differs. */
+  readonly arm64?: Outcomes;
+  /** The load fails before the kernel has looked at the livepatch field: it is not tainted. */
+  readonly early?: true;
+}
+
+/** Faults by their identifier, which is never reused: EF-<row of the table of malformed modules>, and which part of the row. */
+export type FaultTable = Readonly<Record<`EF-${string}`, Fault>>;
