@@ -9,7 +9,7 @@ import { InfrastructureError } from '../errors.js';
 import type { Failure } from '../events/schema.js';
 import type { FileToPush, LogRecord } from '../guest/guest.js';
 import type { ConsoleReport } from '../vm/console.js';
-import { failureOf as failureOfReport } from '../vm/failure.js';
+import { failureOf as failureOfReport, worstReport } from '../vm/failure.js';
 import { Activity } from './activity.js';
 import { type Attempt, broken, emulatorFault } from './attempt.js';
 import { Bench } from './bench.js';
@@ -155,7 +155,7 @@ class SelftestRun {
       if (lost && outcome.failure.kind === 'infrastructure' && attempt <= retries) continue;
       for (const { title, scenario } of script.wanted) {
         if (lost) this.finish(scenario, broken(outcome.failure), performance.now() - begin, attempt, false);
-        else this.finish(scenario, this.judged(title, outcome), outcome.logs.get(title)?.milliseconds ?? 0, attempt, false);
+        else this.finish(scenario, this.judged(scenario, title, outcome), outcome.logs.get(title)?.milliseconds ?? 0, attempt, false);
       }
       return;
     }
@@ -201,14 +201,13 @@ class SelftestRun {
   }
 
   /** By the script's own words; but a case in which the kernel warned is none that passed. */
-  private judged(title: string, { results, logs, reports }: ScriptRun): Attempt {
+  private judged(scenario: Scenario, title: string, { results, logs, reports }: ScriptRun): Attempt {
     const { verdict, reason, details = [] } = results.get(title) ?? { verdict: 'error', reason: 'nothing is known of it' };
     const own = reports.filter((report) => warnedIn(report, title, logs));
     for (const { kind, lines } of own) {
-      const scenario = [...this.results.missing()].find((s) => s.id.endsWith(`: ${title}`))?.id ?? title;
-      this.options.journal.emit('splat', { kernel: this.name, scenario, kind, lines: lines.map((l) => l.text), declared: false });
+      this.options.journal.emit('splat', { kernel: this.name, scenario: scenario.id, kind, lines: lines.map((l) => l.text), declared: false });
     }
-    const [worst] = own;
+    const worst = worstReport(own);
     const log = logs.get(title)?.records.slice(-80).map(logLine);
     const evidence = log === undefined ? {} : { log };
     if (worst && verdict !== 'fail') {
