@@ -36,9 +36,8 @@ export function casesOf(script: string): string[] {
  */
 export function caseResults(titles: readonly string[], end: ScriptEnd): ReadonlyMap<string, CaseResult> {
   const results = new Map<string, CaseResult>();
-  const longestFirst = [...titles].sort((a, b) => b.length - a.length);
   for (const chunk of end.stdout.split(/^TEST: /m).slice(1)) {
-    const title = longestFirst.find((one) => chunk.startsWith(`${one} ... `));
+    const title = titles.find((one) => chunk.startsWith(`${one} ... `));
     if (title !== undefined) results.set(title, said(chunk.slice(title.length + ' ... '.length), end));
   }
   const last = [...results.keys()].at(-1);
