@@ -152,7 +152,10 @@ class SelftestRun {
       const outcome = await this.attempt(script, suite, files, bench);
       signal.throwIfAborted();
       const lost = 'failure' in outcome;
-      if (lost && outcome.failure.kind === 'infrastructure' && attempt <= retries) continue;
+      if (lost && outcome.failure.kind === 'infrastructure' && attempt <= retries) {
+        this.progress(`${script.name} is tried again: ${outcome.failure.message}`);
+        continue;
+      }
       for (const { title, scenario } of script.wanted) {
         if (lost) this.finish(scenario, broken(outcome.failure), performance.now() - begin, attempt, false);
         else this.finish(scenario, this.judged(scenario, title, outcome), outcome.logs.get(title)?.milliseconds ?? 0, attempt, false);
