@@ -24,7 +24,7 @@ const packages: Readonly<Record<Arch, string>> = {
  * @throws InfrastructureError when the compiler is missing, or with its lines when it refuses the source
  */
 export async function buildAgent(arch: Arch, progress: Progress = () => undefined): Promise<string> {
-  const compiler = arch === 'x86_64' ? 'gcc' : `${architectures[arch].triplet}-gcc`;
+  const compiler = compilerOf(arch);
   const version = await compilerVersion(compiler, arch);
   const folder = packagePath('images', 'agent');
   const names = (await readdir(folder)).filter((name) => /\.[ch]$/.test(name)).sort();
@@ -35,15 +35,29 @@ export async function buildAgent(arch: Arch, progress: Progress = () => undefine
     const output = join(directory, 'klp-agent');
     // Relative names: the same bytes wherever the package lies.
     const inputs = names.filter((name) => name.endsWith('.c'));
-    const result = await tryHost(compiler, [...flags, '-o', output, ...inputs], { cwd: folder, timeout: 120_000 });
-    if (result.exitCode !== 0) {
-      throw new InfrastructureError(`${compiler} cannot build the guest agent (status ${result.exitCode})`, {
-        hint: `its packages: apt install ${packages[arch]}`,
-        details: lastLines(result.all, 20),
-      });
-    }
+    await compileStatic(arch, 'the guest agent', [...flags, '-o', output, ...inputs], folder);
   });
   return join(built, 'klp-agent');
+}
+
+/**
+ * Compiles a static program for the guest with the host's compiler for its architecture.
+ * @param what for a person
+ * @param args of the compiler, relative to `folder`
+ * @throws InfrastructureError with the compiler's lines when it refuses the source
+ */
+export async function compileStatic(arch: Arch, what: string, args: readonly string[], folder: string): Promise<void> {
+  const compiler = compilerOf(arch);
+  const result = await tryHost(compiler, args, { cwd: folder, timeout: 120_000 });
+  if (result.exitCode === 0) return;
+  throw new InfrastructureError(`${compiler} cannot build ${what} (status ${result.exitCode})`, {
+    hint: `its packages: apt install ${packages[arch]}`,
+    details: lastLines(result.all, 20),
+  });
+}
+
+function compilerOf(arch: Arch): string {
+  return arch === 'x86_64' ? 'gcc' : `${architectures[arch].triplet}-gcc`;
 }
 
 async function compilerVersion(compiler: string, arch: Arch): Promise<string> {

@@ -6,6 +6,8 @@ import { InfrastructureError } from '../harness/errors.js';
 import { host } from '../harness/host.js';
 import type { Entry } from './newc.js';
 
+type File = Extract<Entry, { kind: 'file' }>;
+
 /** Debian packages the guest's programs come from: busybox is static, the rest is dropbear and its libraries. */
 export const userlandPackages: readonly string[] = [
   'busybox-static',
@@ -25,37 +27,36 @@ export const userlandPackages: readonly string[] = [
  * @throws InfrastructureError when a program or a library that is asked for is in none of the packages
  */
 export async function userland(root: string, arch: ArchInfo): Promise<Entry[]> {
-  const index = await indexFiles(root);
-  const program = async (name: string, path: string): Promise<Entry> => ({
-    kind: 'file',
-    path,
-    mode: 0o755,
-    data: await readFile(locate(index, name)),
-  });
-  const entries: Entry[] = [
-    await program('busybox', 'bin/busybox'),
+  return [
     { kind: 'symlink', path: 'bin/sh', target: 'busybox' },
-    await program('dropbear', 'usr/sbin/dropbear'),
+    ...(await programs(root, arch, ['bin/busybox', 'usr/sbin/dropbear'])),
   ];
-  const queue = ['dropbear'];
+}
+
+/**
+ * Programs and exactly what they ask for: libraries, and the dynamic loader.
+ *
+ * @param root  folder the packages were unpacked into, one over the other
+ * @param paths in the guest; the name of each is that of the program
+ * @throws InfrastructureError when a program or a library that is asked for is in none of the packages
+ */
+export async function programs(root: string, arch: ArchInfo, paths: readonly string[]): Promise<File[]> {
+  const index = await indexFiles(root);
+  const files: File[] = [];
   const done = new Set<string>();
-  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
-    if (done.has(name)) continue;
-    done.add(name);
-    const facts = await host('readelf', ['-dlW', locate(index, name)]);
-    for (const [, library = ''] of facts.matchAll(/\(NEEDED\)\s+Shared library: \[([^\]]+)\]/g)) {
-      if (!done.has(library) && !queue.includes(library) && !library.startsWith('ld-linux')) {
-        entries.push(await program(library, `lib/${arch.triplet}/${library}`));
-        queue.push(library);
-      }
-    }
+  const queue = [...paths];
+  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+    if (done.has(path)) continue;
+    done.add(path);
+    const found = locate(index, basename(path));
+    files.push({ kind: 'file', path, mode: 0o755, data: await readFile(found) });
+    const facts = await host('readelf', ['-dlW', found]);
+    const libraries = [...facts.matchAll(/\(NEEDED\)\s+Shared library: \[([^\]]+)\]/g)].map(([, name = '']) => name);
+    queue.push(...libraries.filter((name) => !name.startsWith('ld-linux')).map((name) => `lib/${arch.triplet}/${name}`));
     const loader = /\[Requesting program interpreter: \/([^\]]+)\]/.exec(facts)?.[1];
-    if (name === 'dropbear') {
-      if (loader === undefined) throw new InfrastructureError('dropbear names no dynamic loader');
-      entries.push(await program(basename(loader), loader));
-    }
+    if (loader !== undefined) queue.push(loader);
   }
-  return entries;
+  return files;
 }
 
 /** Every program and library by its name; a symbolic link is followed by its target's name, so never out of `root`. */
@@ -76,7 +77,7 @@ async function indexFiles(root: string): Promise<Map<string, { path: string; tar
 function locate(index: ReadonlyMap<string, { path: string; target: string | undefined }>, name: string): string {
   const found = index.get(name);
   if (found === undefined) {
-    throw new InfrastructureError(`${name}, which the guest needs, is in none of ${userlandPackages.join(', ')}`);
+    throw new InfrastructureError(`${name}, which the guest needs, is in none of the packages for it`);
   }
   if (found.target === undefined) return found.path;
   if (found.target === name) throw new InfrastructureError(`${found.path} is a link that leads nowhere`);

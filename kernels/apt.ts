@@ -13,7 +13,7 @@ import type { PackageRecord, Progress } from './types.js';
 
 /** A package as the signed index describes it. */
 export interface IndexedPackage extends PackageRecord {
-  /** Names in its Depends field, first alternatives only, without versions. */
+  /** Names in its Pre-Depends and Depends fields, first alternatives only, without versions. */
   readonly depends: readonly string[];
 }
 
@@ -294,8 +294,8 @@ export function parseStanza(text: string): IndexedPackage | undefined {
   const field = (name: string): string | undefined => new RegExp(`^${name}: (.*)$`, 'm').exec(paragraph)?.[1]?.trim();
   const [name, version, arch, sha256] = ['Package', 'Version', 'Architecture', 'SHA256'].map(field);
   if (name === undefined || version === undefined || arch === undefined || sha256 === undefined) return undefined;
-  const depends = (field('Depends') ?? '')
-    .split(',')
+  const depends = [field('Pre-Depends'), field('Depends')]
+    .flatMap((text) => text?.split(',') ?? [])
     .map((one) => /^\s*([a-z0-9][a-z0-9.+-]*)/.exec(one)?.[1])
     .filter((one) => one !== undefined);
   return { name, version, arch, sha256, depends };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, realpath } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { machineFor, parseArch, type Arch } from '../harness/arch.js';
 import { digest } from '../harness/cache.js';
@@ -87,6 +87,7 @@ export async function checkKernel(brought: BroughtKernel): Promise<CheckedKernel
       modulesDir: brought.modulesDir === undefined ? undefined : resolve(brought.modulesDir),
       toolchain,
       packages: [],
+      source: { folder: await sourceOf(buildDir) },
       fingerprint: kernelFingerprint(await contentDigest({ image, config, symvers, release }), toolchain, []),
       ...(machine === undefined ? {} : { machine }),
     };
@@ -122,6 +123,11 @@ async function releaseOf(buildDir: string): Promise<string> {
     throw new UsageError(`--build-dir: ${file} does not exist`, { hint: 'build the kernel there first: make all modules' });
   }
   return release;
+}
+
+/** The tree that a build directory was built from: its `source` link (`O=`), else the directory itself. */
+async function sourceOf(buildDir: string): Promise<string> {
+  return realpath(join(buildDir, 'source')).catch(() => buildDir);
 }
 
 function archOf(options: ReadonlyMap<string, string>, config: string, asked: string | undefined): Arch {

@@ -102,7 +102,9 @@ function cacheKey(
 
 async function load(directory: string, kernel: BuiltKernel, toolchain: Toolchain): Promise<AcquiredKernel> {
   const identity = { name: kernel.name, arch: kernel.arch, origin: 'built' } as const;
-  return loadKernel(directory, identity, () => Promise.resolve(toolchain));
+  const loaded = await loadKernel(directory, identity, () => Promise.resolve(toolchain));
+  const [source] = loaded.packages;
+  return source ? { ...loaded, source: { suite: kernel.suite, name: source.name, version: source.version } } : loaded;
 }
 
 /**

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { InfrastructureError } from '../harness/errors.js';
 import { scrubbedEnvironment } from '../harness/host.js';
-import { withPlan } from './plan.js';
+import { withPlan, type Plan } from './plan.js';
 import { unpackTar, type PathFilter } from './unpack.js';
 import type { PackageRecord, Progress } from './types.js';
 
@@ -21,23 +21,31 @@ export interface FetchedPackage {
  * @param request.suite a release (`bookworm`) or one pocket (`trixie-backports`)
  * @param request.arch  Debian's architecture name: `amd64`, `arm64`
  * @param request.names package names; `linux-source-7.*` stands for the newest match
- * @returns one entry a name, in the same order
+ * @param request.libraries also the packages of libraries (`lib…`) that these depend on
+ * @returns one entry a name, in the same order; then the libraries
  * @throws InfrastructureError when a package does not exist or the mirror lets us down
  */
 export async function fetchPackages(request: {
   suite: string;
   arch: string;
   names: readonly string[];
+  libraries?: boolean;
   progress: Progress;
 }): Promise<FetchedPackage[]> {
-  const { suite, arch, names, progress } = request;
-  const plan = {
+  const { suite, arch, names, libraries = false, progress } = request;
+  const plan: Plan = {
     suite,
-    key: JSON.stringify(['packages', arch, names]),
-    find: async (find: (name: string, arch: string) => Promise<PackageRecord>) => {
-      const found: PackageRecord[] = [];
-      for (const name of names) found.push(await find(name, arch));
-      return found;
+    key: JSON.stringify(['packages', arch, names, ...(libraries ? ['libraries'] : [])]),
+    find: async (find) => {
+      const found = new Map<string, PackageRecord>();
+      const queue = [...names];
+      for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+        if (found.has(name)) continue;
+        const one = await find(name, arch);
+        found.set(name, one);
+        if (libraries) queue.push(...one.depends.filter((other) => other.startsWith('lib')));
+      }
+      return [...found.values()];
     },
   };
   return withPlan(plan, progress, async (packages, root) => {

@@ -102,8 +102,9 @@ function keyOf({ name, arch }: SourceKernel, { version, state, texts }: Inputs, 
   return `${name}-${digest(`source ${recipe}`, arch, toolchain.version, version, state, ...texts).slice(0, 16)}`;
 }
 
-async function load(directory: string, { name, arch, machine }: SourceKernel, toolchain: Toolchain): Promise<AcquiredKernel> {
-  const kernel = await loadKernel(directory, { name, arch, origin: 'built' }, () => Promise.resolve(toolchain));
+async function load(directory: string, of: SourceKernel, toolchain: Toolchain): Promise<AcquiredKernel> {
+  const { name, arch, machine, source: folder } = of;
+  const kernel = { ...(await loadKernel(directory, { name, arch, origin: 'built' }, () => Promise.resolve(toolchain))), source: { folder } };
   return machine === undefined ? kernel : { ...kernel, machine };
 }
 

@@ -12,7 +12,7 @@ import { remembered, withPlan, type Plan } from './plan.js';
 import { baseSuite, cachedSuiteToolchain, requirePrivateRoots, suiteToolchain } from './private-root.js';
 import { loadKernel, storeKernel } from './store.js';
 import { moduleBuildTools, requireTools } from './toolchain.js';
-import type { AcquiredKernel, PackageRecord, Progress, Toolchain } from './types.js';
+import type { AcquiredKernel, KernelSource, PackageRecord, Progress, Toolchain } from './types.js';
 
 /** Raised when what is unpacked or relocated changes, so that older cache entries are left alone. */
 const layout = 1;
@@ -169,10 +169,21 @@ async function load(
   kernel: StockKernel,
   toolchain: (gcc: string | undefined) => Promise<Toolchain>,
 ): Promise<AcquiredKernel> {
-  return loadKernel(directory, { name: kernel.name, arch: kernel.arch, origin: 'stock' }, async (buildDir) => {
+  const loaded = await loadKernel(directory, { name: kernel.name, arch: kernel.arch, origin: 'stock' }, async (buildDir) => {
     const variables = await readFile(join(buildDir, '.kernelvariables'), 'utf8');
     return toolchain(/\$\(CROSS_COMPILE\)(gcc(?:-\d+)?)$/m.exec(variables)?.[1]);
   });
+  const source = sourcePackage(kernel.suite, loaded.packages);
+  return source ? { ...loaded, source } : loaded;
+}
+
+/**
+ * The source package that belongs to a stock kernel's image: Debian builds both from one source, with one version.
+ * @param packages the image's first
+ */
+export function sourcePackage(suite: string, [image]: readonly PackageRecord[]): KernelSource | undefined {
+  const [, series] = /^linux-image-(\d+\.\d+)\./.exec(image?.name ?? '') ?? [];
+  return image && series !== undefined ? { suite, name: `linux-source-${series}`, version: image.version } : undefined;
 }
 
 async function unpackStock(

@@ -27,6 +27,11 @@ export interface Toolchain {
 /** What `--boot` may say. */
 export type BootChoice = 'auto' | 'image';
 
+/** Where a kernel's own source tree is: a source package of Debian's, of exactly its version, or a folder. */
+export type KernelSource =
+  | { readonly suite: string; readonly name: string; readonly version: string }
+  | { readonly folder: string };
+
 /** A kernel that is on disk and can be booted, and for which modules can be built. */
 export interface AcquiredKernel {
   /** Name in the catalogue, or `image:<file name>-<digest of its path>` when brought along without one. */
@@ -54,6 +59,8 @@ export interface AcquiredKernel {
   readonly toolchain: Toolchain;
   /** Packages it came from; empty when brought along. */
   readonly packages: readonly PackageRecord[];
+  /** Left out where nothing says where it is. */
+  readonly source?: KernelSource;
   /** Hex digest that changes with anything that could change a module built for it or a guest booted from it. */
   readonly fingerprint: string;
 }

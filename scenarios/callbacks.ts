@@ -27,10 +27,82 @@ export const callbacksInPairs = scenario({
     await observe.call(other.alpha);
     await unload(other);
     await observe.callbacks();
+    await load(other);
     await disable(calling);
     await observe.transitionEnd(calling);
     await observe.departure(calling);
     await observe.callbacks();
+  },
+});
+
+export const callbacksOfModulesThatGo = scenario({
+  id: 'callbacks-of-modules-that-go',
+  title: 'Of a module that goes after the enable the callbacks run then, and at the disable no more; of one that never came none run',
+  clauses: ['CBK-1', 'CBK-2', 'CBK-4'],
+  needs,
+  modules: [lib, other, calling],
+  async run({ load, unload, disable, observe }) {
+    await load(other);
+    await load(calling);
+    await observe.transitionEnd(calling);
+    await observe.callbacks();
+    await unload(other);
+    await observe.callbacks();
+    await disable(calling);
+    await observe.transitionEnd(calling);
+    await observe.departure(calling);
+    await observe.callbacks();
+  },
+});
+
+export const callbacksInHeldEnable = scenario({
+  id: 'callbacks-of-a-module-in-a-held-enable',
+  title: 'A module that comes and goes while an enable is held has no callback that speaks of a finished enable; nor has the disable then',
+  clauses: ['CBK-1', 'CBK-3', 'CBK-4', 'CHK-1', 'TRN-6'],
+  needs,
+  modules: [lib, other, calling],
+  async run({ load, unload, disable, park, observe }) {
+    await load(lib);
+    const outside = await park(lib.alpha);
+    await load(calling);
+    await observe.settledThreads();
+    await outside.witness();
+    await load(other);
+    await observe.callbacks();
+    await unload(other);
+    await observe.callbacks();
+    await outside.witness();
+    await disable(calling);
+    await observe.transitionEnd(calling);
+    await observe.departure(calling);
+    await observe.callbacks();
+    await outside.release();
+  },
+});
+
+const callingToo = livepatch('klp_calling_too', [ofKernel, ofTarget]);
+
+export const callbacksOfTwoPatches = scenario({
+  id: 'callbacks-of-two-patches',
+  title: 'Of two patches of the same functions each enable and each disable runs the callbacks of its own patch alone',
+  clauses: ['CBK-1', 'CBK-2', 'ENA-12'],
+  needs,
+  modules: [lib, calling, callingToo],
+  async run({ load, disable, observe }) {
+    await load(lib);
+    for (const patch of [calling, callingToo]) {
+      await load(patch);
+      await observe.transitionEnd(patch);
+      await observe.callbacks();
+      await observe.call(lib.alpha);
+    }
+    for (const patch of [callingToo, calling]) {
+      await disable(patch);
+      await observe.transitionEnd(patch);
+      await observe.departure(patch);
+      await observe.callbacks();
+      await observe.call(lib.alpha);
+    }
   },
 });
 
@@ -77,7 +149,7 @@ export const failingPrePatch = scenario({
   clauses: ['CBK-5', 'CBK-1', 'ENA-12'],
   needs,
   modules: [lib, other, failing],
-  async run({ load, unload, observe }) {
+  async run({ load, unload, disable, observe }) {
     await load(lib);
     await load(other);
     await load(failing);
@@ -91,6 +163,10 @@ export const failingPrePatch = scenario({
     await load(lib);
     await observe.callbacks();
     await observe.call(other.alpha);
+    await disable(failing);
+    await observe.transitionEnd(failing);
+    await observe.departure(failing);
+    await observe.callbacks();
   },
 });
 

@@ -142,3 +142,26 @@ export const currentWhileHeld = scenario({
     await sleeper.release();
   },
 });
+
+const three = ['klp_one', 'klp_two', 'klp_three'].map((name) => livepatch(name, { klp_target: ['klp_target_alpha'] }));
+
+export const placesInTheStack = scenario({
+  id: 'places-in-the-stack',
+  title: 'Each of three patches says its place, from the oldest on; when the one in the middle has gone, the newest moves down',
+  clauses: ['REP-5'],
+  needs: ['livepatch', 'reliable-stacks', 'replace', 'sysfs-stack-order'],
+  modules: [lib, ...three],
+  async run({ load, disable, observe }) {
+    await load(lib);
+    for (const one of three) {
+      await load(one);
+      await observe.transitionEnd(one);
+      await observe.sysfs(one);
+    }
+    const [oldest, middle, newest] = three as [typeof patch, typeof patch, typeof patch];
+    await disable(middle);
+    await observe.transitionEnd(middle);
+    await observe.departure(middle);
+    for (const one of [oldest, newest]) await observe.sysfs(one);
+  },
+});

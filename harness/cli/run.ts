@@ -8,6 +8,7 @@ import { createReporter } from '../report/reporters.js';
 import { blobName } from '../runner/blob.js';
 import { readExpectations } from '../runner/expectations.js';
 import type { Jobs } from '../runner/jobs.js';
+import type { RunKernel } from '../runner/kernel-run.js';
 import type { PastRun } from '../runner/resume.js';
 import { run } from '../runner/run.js';
 import { parseShard } from '../runner/shard.js';
@@ -18,10 +19,13 @@ import { interruptible } from './interrupt.js';
 import { display, outputs } from './outputs.js';
 import { chosenThen, resumeWords } from './resume.js';
 import { say } from './say.js';
-import { chooseRun, sameShard, type WhatToRun } from './shard.js';
+import { chooseKernels } from './select.js';
+import { chooseRun, sameShard, type ChosenRun, type WhatToRun } from './shard.js';
+import { chooseSelftests, suites } from './suite.js';
 
 export interface RunWords extends WhatToRun {
   readonly list?: boolean;
+  readonly suite?: (typeof suites)[number];
   readonly reporter: string;
   readonly output: string;
   readonly accel: string;
@@ -84,6 +88,7 @@ function runOptions(): Command {
     .argument('[scenario...]', 'ids, or files that export scenarios; all when left out')
     .option('--kernel <name>', 'a kernel of the catalogue (see klp kernels list); may be given again', oneMore)
     .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
+    .addOption(new Option('--suite <name>', "instead of scenarios: upstream's own livepatch selftests").choices(suites))
     .option('--list', 'show the chosen scenarios and end')
     .option('--reporter <name>', 'what to print: list, tap, json or markdown', 'list')
     .option('--output <dir>', 'where results go', 'klp-results')
@@ -124,7 +129,7 @@ export function runCommand(done: (status: number) => void, harness: string): Com
  * @returns the exit status
  */
 async function perform(words: readonly string[], options: RunWords, harness: string, past?: PastRun): Promise<number> {
-  const { scenarios: every, ...choice } = await chooseRun(words, options, harness);
+  const { scenarios: every, runKernel, ...choice } = await chooseWhat(words, options, harness);
   if (options.list === true) {
     for (const { scenario: s } of every) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
     return ExitStatus.ok;
@@ -168,6 +173,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       ...(options.pauseOnFailure === true ? { pause } : {}),
       ...(past === undefined ? {} : { past }),
       ...(shard && { shard }),
+      ...(runKernel && { runKernel }),
       fresh: options.fresh === true,
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
       ...(options.bootDeadline === undefined ? {} : { bootDeadline: options.bootDeadline }),
@@ -181,6 +187,17 @@ async function perform(words: readonly string[], options: RunWords, harness: str
   } finally {
     release();
   }
+}
+
+/** Scenarios and kernels, or the cases of a suite. */
+async function chooseWhat(words: readonly string[], options: RunWords, harness: string): Promise<ChosenRun & { readonly runKernel?: RunKernel }> {
+  if (options.suite === undefined) return chooseRun(words, options, harness);
+  const said = { '--shard': options.shard, '--plan': options.plan, '--pause-on-failure': options.pauseOnFailure, '--gdb': options.gdb, '--sign-key': options.signKey };
+  const wrong = Object.entries(said).filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (wrong.length > 0) throw new UsageError(`--suite ${options.suite} does not go with ${wrong.join(', ')}`);
+  const kernels = await chooseKernels(options);
+  const { cases, runKernel } = await chooseSelftests(kernels, words, options.grep, (line) => void process.stderr.write(`${line}\n`));
+  return { scenarios: cases, runKernel, kernels: () => Promise.resolve(kernels), shard: () => undefined };
 }
 
 function keyFiles({ signKey: key, signCert: certificate }: RunWords): KeyFiles | undefined {

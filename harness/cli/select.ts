@@ -103,10 +103,17 @@ function byId(scenario: Scenario): Chosen {
  */
 export async function chooseScenarios(words: readonly string[], grep?: string): Promise<readonly Chosen[]> {
   const chosen = words.length === 0 ? ours.map(byId) : (await Promise.all(words.map(scenariosOf))).flat();
-  const distinct = [...new Map(chosen.map((c) => [c.scenario.id, c])).values()];
-  if (grep === undefined) return distinct;
+  return matching([...new Map(chosen.map((c) => [c.scenario.id, c])).values()], grep);
+}
+
+/**
+ * Those whose id, title or clauses match; all without a pattern.
+ * @throws UsageError when nothing is left
+ */
+export function matching(chosen: readonly Chosen[], grep?: string): readonly Chosen[] {
+  if (grep === undefined) return chosen;
   const pattern = compile(grep);
-  const kept = distinct.filter(({ scenario: s }) => [s.id, s.title, ...clauseIds(s)].some((text) => pattern.test(text)));
+  const kept = chosen.filter(({ scenario: s }) => [s.id, s.title, ...clauseIds(s)].some((text) => pattern.test(text)));
   if (kept.length === 0) throw new UsageError(`no scenario matches --grep ${grep}`, { hint: 'npx klp run --list shows them' });
   return kept;
 }

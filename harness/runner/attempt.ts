@@ -3,6 +3,7 @@ import type { Failure } from '../events/schema.js';
 import { type Verdict, worst } from '../model/verdict.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { failureOf as failureOfReport, worstReport } from '../vm/failure.js';
+import { isStaleBreakpoint } from '../vm/splats.js';
 import type { Bench } from './bench.js';
 import { investigate } from './evidence.js';
 import type { ScenarioOutcome } from './expectations.js';
@@ -79,4 +80,16 @@ function heldText({ unexpectedHold }: Pick<Session, 'unexpectedHold'>): Pick<Fai
 /** A scenario that broke before it could be judged. */
 export function broken(failure: Failure): Attempt {
   return { verdict: 'error', reason: failure.message, failure, clauses: [] };
+}
+
+/** What the emulator did wrong is no finding about the kernel. */
+export function emulatorFault(bench: Pick<Bench, 'accel'>, splats: readonly ConsoleReport[]): Attempt | undefined {
+  const report = bench.accel === 'tcg' ? splats.find((r) => isStaleBreakpoint(r.lines.map((l) => l.text))) : undefined;
+  if (!report) return undefined;
+  return broken({
+    kind: 'infrastructure',
+    message: `QEMU executed a breakpoint that the kernel had taken away: ${report.title}`,
+    hint: 'a race of its emulation, where a kernel patches code that another CPU is about to run; KVM does not have it',
+    details: report.lines.map((l) => `console: ${l.text}`).slice(0, 30),
+  });
 }

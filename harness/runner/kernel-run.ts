@@ -10,9 +10,8 @@ import { type KeyFiles, signingKey } from '../modules/sign.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { ConnectionLostError } from '../guest/errors.js';
-import { isStaleBreakpoint } from '../vm/splats.js';
 import { within } from '../vm/within.js';
-import { type Attempt, broken, explain, judge } from './attempt.js';
+import { type Attempt, broken, emulatorFault, explain, judge } from './attempt.js';
 import { Bench } from './bench.js';
 import { longestFirst, readDurations, recordDurations } from './durations.js';
 import { kernelLog } from './evidence.js';
@@ -21,6 +20,7 @@ import type { Expectations } from './expectations.js';
 import { failureFrom, failureOf } from './failures.js';
 import { type Jobs, chooseJobs, hostRoom } from './jobs.js';
 import type { Journal } from './journal.js';
+import { tellAcquired, tellBooted } from './kernel-events.js';
 import { lacking, lacks, moduleFiles } from './needs.js';
 import { type Pause, gdbLines } from './pause.js';
 import { type Seat, workOff } from './pool.js';
@@ -61,6 +61,9 @@ export interface KernelRunOptions {
   /** What modules are signed with, for kernels that refuse those that are not. */
   readonly signing?: KeyFiles;
 }
+
+/** How a kernel's part of a run is done: {@link runKernel}, or what runs another suite. */
+export type RunKernel = typeof runKernel;
 
 /**
  * Runs scenarios on one kernel: acquires it, boots it, and starts each scenario from a pristine guest; several guests work
@@ -106,18 +109,7 @@ class KernelRun {
       this.progress(`cannot be had now, so what it came to before is not checked: ${failureFrom(error).message}`);
       return;
     }
-    journal.emit('kernel.acquired', {
-      kernel: this.name,
-      arch: kernel.arch,
-      origin: kernel.origin,
-      release: kernel.release,
-      version: kernel.version,
-      fingerprint: kernel.fingerprint,
-      packages: [...kernel.packages],
-      toolchain: kernel.toolchain.version,
-      ...(kernel.toolchain.packages === undefined ? {} : { toolchainPackages: [...kernel.toolchain.packages] }),
-      config: kernel.config,
-    });
+    tellAcquired(journal, this.name, kernel);
     this.results.keep(kernel.fingerprint);
     const known = await staticFacts(kernel);
     const left = this.results.missing();
@@ -147,17 +139,7 @@ class KernelRun {
     try {
       facts = await kernelFacts(kernel, known, bench);
       const { capabilities } = facts.facts;
-      journal.emit('kernel.booted', {
-        kernel: this.name,
-        accel: bench.accel,
-        qemu: bench.qemu,
-        machine: bench.profile,
-        argv: [...bench.machine.argv],
-        commandLine: bench.commandLine,
-        bootMs: bench.bootMs,
-        restored: bench.restored,
-        capabilities: [...capabilities].sort(),
-      });
+      tellBooted(journal, this.name, bench, [...capabilities].sort());
       this.probed(facts.findings);
       askable = scenarios.filter((s) => lacking(s, capabilities).length === 0);
       for (const s of scenarios) if (!askable.includes(s)) this.results.notAsked(s, lacking(s, capabilities), facts.findings);
@@ -347,18 +329,6 @@ class KernelRun {
 
 function isDeclared(s: Scenario, report: ConsoleReport): boolean {
   return (s.splats ?? []).some((pattern) => pattern.test(report.title));
-}
-
-/** What the emulator did wrong is no finding about the kernel. */
-function emulatorFault(bench: Bench, splats: readonly ConsoleReport[]): Attempt | undefined {
-  const report = bench.accel === 'tcg' ? splats.find((r) => isStaleBreakpoint(r.lines.map((l) => l.text))) : undefined;
-  if (!report) return undefined;
-  return broken({
-    kind: 'infrastructure',
-    message: `QEMU executed a breakpoint that the kernel had taken away: ${report.title}`,
-    hint: 'a race of its emulation, where a kernel patches code that another CPU is about to run; KVM does not have it',
-    details: report.lines.map((l) => `console: ${l.text}`).slice(0, 30),
-  });
 }
 
 /** Rejected when the guest has ended and QEMU holds it: no connection breaks then. Else never settled. */

@@ -16,7 +16,7 @@ import { judgeClauses } from './clauses.js';
 import { type Expectation, Expectations } from './expectations.js';
 import type { Jobs } from './jobs.js';
 import { Journal, type Output, syncFolder } from './journal.js';
-import { type KernelRunOptions, runKernel } from './kernel-run.js';
+import { type KernelRunOptions, type RunKernel, runKernel } from './kernel-run.js';
 import { Pause, type PauseOptions } from './pause.js';
 import type { ScenarioResult } from './results.js';
 import { portionsOf } from './plan.js';
@@ -65,6 +65,8 @@ export interface RunOptions {
   readonly gdb?: boolean;
   /** What modules are signed with, for kernels that refuse those that are not. */
   readonly signing?: KeyFiles;
+  /** How each kernel's part is done, where `scenarios` are the cases of another suite. */
+  readonly runKernel?: RunKernel;
   /** Run one shard's part of a plan, and leave a blob of it; `kernels` and `scenarios` are the plan's. */
   readonly shard?: PlannedShard;
 }
@@ -147,7 +149,7 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
       };
       const acquire = (): Promise<AcquiredKernel> =>
         kernel.acquire((text) => void journal.emit('progress', { topic: kernel.name, text }));
-      const own = await runKernel(kernel.name, acquire, scenarios, kernelOptions);
+      const own = await (options.runKernel ?? runKernel)(kernel.name, acquire, scenarios, kernelOptions);
       results.push(...own);
       if (journal.broken) break;
       // A clause takes the worst over all scenarios of the kernel; where some are another shard's, `klp merge` judges.

@@ -30,6 +30,8 @@ refused('a grep that leaves nothing', ['run', '--grep', 'no such thing'], /no sc
 refused('an image without its build directory', ['run', '--image', 'bzImage'], /--image and --build-dir belong together/);
 refused('an image that is not there', ['run', '--image', 'gone', '--build-dir', '.'], /gone/);
 refused('a toolchain for a kernel of ours', ['run', '--toolchain', 'x-'], /--toolchain belongs to --image/);
+refused('an unknown suite', ['run', '--suite', 'kselftest'], /--suite <name>.*Allowed choices are selftests/);
+refused('a shard of a suite', ['run', '--suite', 'selftests', '--shard', '1/2'], /--suite selftests does not go with --shard/);
 refused('a number that is none', ['run', '--retries', 'few'], /"few" is no whole number/);
 refused('no guest at all', ['run', '--jobs', '0'], /"0" is no whole number from 1 on/);
 refused('nothing to resume', ['run', '--resume'], /nothing to resume: there is no run in \S+\/klp-results\/latest/);
