@@ -37,7 +37,7 @@ void t.test('targets and odd patches are compiled by every kernel at hand', asyn
       t.match(symbols.filter((s) => s.name === `${name}_datum`), [{ type: 1 }]);
       t.match(symbols.filter((s) => s.name === `${name}_quiet`), [{ type: 2 }]);
       const [alpha, beta] = ['alpha', 'beta'].map((key) => symbols.find((s) => s.name === `${name}_${key}`));
-      t.ok(alpha && beta && alpha.shndx === beta.shndx, 'neighbours in memory');
+      t.ok(alpha?.shndx !== undefined && alpha.shndx === beta?.shndx, 'neighbours in memory');
       t.ok(Number(beta?.value) - Number(alpha?.value) - Number(alpha?.size) < 64, `${kernel.name}: nothing between them but padding`);
       const [first, second] = twins;
       t.ok(first && second && first.value < second.value, 'in the order they are written in');
