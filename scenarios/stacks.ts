@@ -317,6 +317,32 @@ export const severalObjects = scenario({
   },
 });
 
+const opening = livepatch('klp_opening', { [vmlinux]: ['fifo_open'], klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
+
+export const kernelItself = scenario({
+  id: 'sleeper-in-the-kernel-itself',
+  title: 'A task asleep in a patched function of the kernel itself holds the transition, beside one in a function of a module',
+  clauses: ['CHK-1', 'CHK-7', 'CHK-8', 'TRN-5', 'TRN-7'],
+  needs: ['livepatch', 'reliable-stacks', 'dynamic-debug'],
+  modules: [lib, opening],
+  async run({ load, disable, park, openFifo, observe }) {
+    await load(lib);
+    const inKernel = await openFifo();
+    const inModule = await park(lib.alpha);
+    await load(opening);
+    await observe.settledThreads();
+    await observe.reasons();
+    await inModule.release();
+    await observe.transitionEnd(opening);
+    await inKernel.witness();
+    await inKernel.release();
+    await observe.transitionEnd(opening);
+    await observe.call(lib.alpha);
+    await disable(opening);
+    await observe.transitionEnd(opening);
+  },
+});
+
 const partly = livepatch('klp_partly', { klp_target: ['klp_target_alpha'], klp_other: ['klp_common', 'klp_other_alpha'] });
 
 export const unloadedObject = scenario({

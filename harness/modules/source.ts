@@ -20,10 +20,10 @@ export type Dialect = 'registration' | 'enable-only' | 'marked';
 export const callbackMark = 'klp-callback: ';
 
 /** What a replacement must look like to stand in for a function. */
-type Signature = 'says' | 'seq-show' | 'nothing';
+type Signature = 'says' | 'seq-show' | 'open' | 'nothing';
 
-/** Functions of vmlinux that scenarios patch and whose effect can be seen. */
-const vmlinuxSignatures: Readonly<Record<string, Signature>> = { cmdline_proc_show: 'seq-show' };
+/** Functions of vmlinux that scenarios patch and that are called, or in which tasks sleep. */
+const vmlinuxSignatures: Readonly<Record<string, Signature>> = { cmdline_proc_show: 'seq-show', fifo_open: 'open' };
 
 function signatureOf(object: string, name: string): Signature {
   return object === vmlinux ? (vmlinuxSignatures[name] ?? 'nothing') : 'says';
@@ -125,6 +125,8 @@ function replacement(patch: LivepatchDescription, object: string, f: ReplacedFun
         '}',
         '',
       ];
+    case 'open':
+      return [`static int ${name}(struct inode *inode, struct file *file)`, '{', '\treturn -ENXIO;', '}', ''];
     case 'nothing':
       return [`static void ${name}(void)`, '{', '}', ''];
   }

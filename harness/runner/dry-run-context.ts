@@ -4,13 +4,14 @@ import { type FunctionName, type LivepatchDescription, functionKey, targetKeyOf 
 import type { ApiCall, Operation } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
 import { type ShadowCall, shadowCallText } from '../model/shadow.js';
-import { type Body, type State, findPatch, isLoaded } from '../model/state.js';
+import { type Body, type State, findPatch, isLoaded, original } from '../model/state.js';
 import { reachableBodies } from '../model/tasks.js';
 import type { Observation } from '../model/observations/index.js';
 import type { DryRecord } from './dry-run-record.js';
 import { dryPasses } from './dry-run-passes.js';
 import * as sights from './dry-run-sights.js';
 import { dryWatch } from './dry-run-watch.js';
+import { fifoOpen } from './fifo.js';
 import { callFile, knobOf, probeKnob } from './function-calls.js';
 import { requireShadow, shadowVariables } from './shadow.js';
 import { stormName } from './storms.js';
@@ -50,6 +51,7 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     park: (f, options) => done(() => park(record, 1001 + tasks++, f, options)),
     spin: () => done(() => spin(record, 1001 + tasks++)),
     zombie: () => done(() => zombie(record, 1001 + tasks++)),
+    openFifo: () => done(() => openFifo(record, 1001 + tasks++)),
     switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
     storm: (kind) => done(() => storm(record, kind, [1001 + tasks++, 1001 + tasks++])),
     ways: () =>
@@ -237,6 +239,11 @@ function storm(record: DryRecord, kind: StormKind, tids: readonly number[]): Sto
         for (const tid of own) record.operate({ kind: 'release', tid }, `end thread ${tid} of the storm`);
       }),
   };
+}
+
+function openFifo(record: DryRecord, tid: number): Situation {
+  record.operate({ kind: 'park', tid, by: 'user', activity: 'interruptible', function: fifoOpen, body: original }, 'open a FIFO');
+  return situation(record, tid, `in ${fifoOpen.name}`);
 }
 
 function situation(record: DryRecord, tid: number, what: string): Situation {

@@ -268,6 +268,8 @@ export interface ScenarioContext {
   readonly spin: () => Promise<Spinner>;
   /** A task ends, and is not waited for until it is released. */
   readonly zombie: () => Promise<Situation>;
+  /** A task opens a FIFO, and sleeps in vmlinux's fifo_open until it is released. */
+  readonly openFifo: () => Promise<Situation>;
   /** Takes a CPU offline, or brings it back. */
   readonly switchCpu: (cpu: number, online: boolean) => Promise<void>;
   /**

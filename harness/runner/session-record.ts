@@ -89,7 +89,7 @@ export class SessionRecord {
     if (beginsTransition(op)) this.#logFrom = from;
     const ending = await perform();
     const { name } = ending;
-    if (beginsTransition(op)) this.#attempt = Number(ending.span.end - ending.span.begin) / 1e6;
+    if (beginsTransition(op)) this.#attempt = Math.ceil(Number(ending.span.end - ending.span.begin) / 1e6);
     // A mark for whoever reads the log; and the kernel's own last line, if it lacks its newline, ends only with the next
     // record (kernel/printk): REG-6's does.
     const marked = await this.guest.write('/dev/kmsg', logMarkOf(`${what}: ${name}`));

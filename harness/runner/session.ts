@@ -5,6 +5,7 @@ import { type Judgement, type ReferenceModel, SituationError } from '../model/re
 import { type Activity, narrated } from './activity.js';
 import { switchCpu } from './cpus.js';
 import { drivenApi } from './driven.js';
+import { openFifo } from './fifo.js';
 import { zombie } from './forks.js';
 import { FunctionCalls } from './function-calls.js';
 import { startPasses } from './passes.js';
@@ -52,6 +53,7 @@ export class Session {
       park: (f, options) => park(record, functions, f, options),
       spin: () => spin(record, functions),
       zombie: () => zombie(record),
+      openFifo: () => openFifo(record),
       switchCpu: (cpu, online) => switchCpu(record, cpu, online),
       storm: (kind) => startStorm(record, kind),
       ways: () => recordWays(record),
