@@ -5,6 +5,7 @@ import { type FunctionName, functionKey, targetKeyOf, vmlinux } from '../model/d
 import type { SeenPasses } from '../model/observations/passes.js';
 import type { PassFunctions } from '../model/passes.js';
 import { SituationError } from '../model/reference.js';
+import { original } from '../model/state.js';
 import { isHeld } from '../model/tasks.js';
 import type { FunctionCalls } from './function-calls.js';
 import type { PassLook, Passers } from './scenario.js';
@@ -116,11 +117,11 @@ async function look(
 }
 
 /**
- * That a control has shown what it is there for.
- * @throws SituationError when no pass reached two different bodies
+ * That a control has shown what it is there for: of two patches, each with a body of its own, one old and one new.
+ * @throws SituationError when no pass reached the original of one function and a replacement of the other
  */
 export function requireMixed(mixed: boolean, passes: readonly SeenPasses[], what: string): void {
-  if (mixed && passes.every(({ pair: [outer, inner] }) => outer === inner)) {
+  if (mixed && passes.every(({ pair: [outer, inner] }) => (outer === original) === (inner === original))) {
     throw new SituationError(`${what}: none is mixed, so this control shows nothing`);
   }
 }

@@ -130,7 +130,7 @@ export interface PassLook {
   readonly atLeast?: number;
   /** Parked tasks that are asked for a thousand passes each, from where they are. */
   readonly callers?: readonly Sleeper[];
-  /** That passes reach two different bodies is what the scenario shows: it ends as an error when none has. */
+  /** That passes reach old and new is what the scenario shows: it ends as an error when none has. */
   readonly mixed?: boolean;
 }
 
