@@ -8,7 +8,7 @@ const patch = livepatch('klp_later', { klp_target: ['klp_target_alpha'] });
 export const moduleLoadedLater = scenario({
   id: 'module-loaded-after-patch',
   title: 'A patch for a module that is not there yet is applied when the module comes, and reverted when it goes',
-  clauses: ['REG-15', 'MOD-1', 'MOD-4', 'TRN-2', 'DIS-4'],
+  clauses: ['REG-15', 'MOD-1', 'MOD-4', 'SYS-5', 'TRN-2', 'DIS-4'],
   needs: ['livepatch', 'reliable-stacks'],
   modules: [lib, patch],
   async run({ load, unload, disable, observe }) {
@@ -18,8 +18,10 @@ export const moduleLoadedLater = scenario({
     await load(lib);
     await observe.call(lib.alpha);
     await observe.ftrace(lib.alpha);
+    await observe.sysfs(patch);
     await unload(lib);
     await observe.ftrace(lib.alpha);
+    await observe.sysfs(patch);
 
     await load(lib);
     await observe.call(lib.alpha);

@@ -2,6 +2,7 @@
 import { type FunctionName, type LivepatchDescription, entriesOf, vmlinux } from '../model/description.js';
 import { type Observation, type SeenEntry, type SeenThread, predict } from '../model/observations/index.js';
 import { reasonOf } from '../model/observations/reasons.js';
+import { isPatched } from '../model/observations/sysfs.js';
 import { directoryOf } from '../model/operations/register.js';
 import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
@@ -99,13 +100,14 @@ export function sysfs(state: State, name: string, { capabilities }: Facts): read
   const file = (path: string, mode: number, value: string | null = null): SeenEntry => ({ path, type: 'file', mode, value });
   const objects = objectsInForce(patch);
   const functions = entriesOf({ objects }).map((e) => `${e.object.name}/${directoryOf(e)}`);
-  const directories = new Set([...objects.map((o) => o.name), ...functions]);
+  const names = [...new Set(objects.map((o) => o.name))];
+  const directories = new Set([...names, ...functions]);
   return [
     file('enabled', 0o644, patch.enabled ? '1' : '0'),
     file('transition', 0o444, state.transition?.patch === name ? '1' : '0'),
     ...laterFiles.filter(([capability]) => capabilities.has(capability)).map(([, path, mode]) => file(path, mode, values[path])),
     ...[...directories].map((path): SeenEntry => ({ path, type: 'directory', mode: 0o755, value: null })),
-    ...(capabilities.has('sysfs-patched') ? objects.map((o) => file(`${o.name}/patched`, 0o444)) : []),
+    ...(capabilities.has('sysfs-patched') ? names.map((o) => file(`${o}/patched`, 0o444, isPatched(state, patch, o) ? '1' : '0')) : []),
   ];
 }
 

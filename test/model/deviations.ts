@@ -95,7 +95,9 @@ function distortions(seen: Observation): Distorted {
     case 'ways':
       return [
         ...seen.ways.map(({ tid }) => [`thread ${tid} by the scheduler`, { ...seen, ways: seen.ways.map((w) => (w.tid === tid ? { tid, way: 'scheduler' as const } : w)) }] as const),
-        ['nobody by itself', { ...seen, ways: seen.ways.map((w) => ({ ...w, way: 'stack check' as const })) }],
+        ...(seen.ways.some((w) => w.way === 'itself')
+          ? [['nobody by itself', { ...seen, ways: seen.ways.map((w) => ({ ...w, way: 'stack check' as const })) }] as const]
+          : []),
         ['everybody by itself', { ...seen, ways: seen.ways.map((w) => ({ ...w, way: 'itself' as const })) }],
       ];
     case 'warnings':
@@ -258,7 +260,7 @@ function wrongTrees(seen: Extract<Observation, { kind: 'sysfs' }>): Distorted {
     ['no directory', { ...seen, entries: null }],
     ['enabled the other way round', replaced('enabled', flipped)],
     ['transition the other way round', replaced('transition', flipped)],
-    ...entries.filter((e) => /^(replace|stack_order)$/.test(e.path)).map((e) => [`another ${e.path}`, replaced(e.path, (f) => ({ ...f, value: '7' }))] as const),
+    ...entries.filter((e) => /^(replace|stack_order|[^/]+\/patched)$/.test(e.path)).map((e) => [`another ${e.path}`, replaced(e.path, (f) => ({ ...f, value: '7' }))] as const),
     ['another mode', replaced('enabled', (e) => ({ ...e, mode: 0o666 }))],
     ['a file more', { ...seen, entries: [...entries, file('junk', 0o444, null)] }],
     ...(last

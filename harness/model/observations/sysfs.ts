@@ -23,6 +23,14 @@ function patchAttributes({ capabilities }: Facts): readonly (readonly [string, n
   return all;
 }
 
+/**
+ * Whether the kernel has redirected an object's functions for a patch, even back to the original for the time of a disable:
+ * what the object's file `patched` says (obj->patched, kernel/livepatch/patch.c).
+ */
+export function isPatched(state: State, { description, enabled }: Patch, object: string): boolean {
+  return isLoaded(state, object) && (enabled || state.transition?.patch === description.name);
+}
+
 function directories(patch: Patch): readonly string[] {
   const all = entriesOf({ objects: objectsInForce(patch) }).map((e) => `${e.object.name}/${directoryOf(e)}`);
   return [...new Set([...objectsInForce(patch).map((o) => o.name), ...all])];
@@ -86,6 +94,7 @@ export const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts)
       predictions.push(equal('REG-15', `${where}: objects that are not loaded`, there.join(' ') || 'none', absent.join(' ')));
     }
     const below = files.filter((e) => e.path.split('/').length > 2).map((e) => e.path);
+    predictions.push(objectFiles(state, patch, files, facts));
     predictions.push(equal('SYS-4', `${where}: files of function directories`, below.join(' ') || 'none', 'none'));
   }
   const enabled = top.find((e) => e.path === 'enabled')?.value ?? null;
@@ -99,6 +108,15 @@ export const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts)
   }
   return predictions;
 };
+
+/** Files of object directories, where the generation has them. */
+function objectFiles(state: State, patch: Patch, files: readonly SeenEntry[], { capabilities }: Facts): Prediction {
+  const seen = files.filter((e) => e.path.split('/').length === 2).map((e) => `${e.path} ${octal(e.mode)} ${e.value}`);
+  const names = capabilities.has('sysfs-patched') ? [...new Set(objectsInForce(patch).map((o) => o.name))] : [];
+  const allowed = names.map((o) => `${o}/patched 0444 ${isPatched(state, patch, o) ? 1 : 0}`);
+  const text = (list: readonly string[]): string => [...list].sort().join(', ') || 'none';
+  return equal('SYS-5', `/sys/kernel/livepatch/${patch.description.name}: files of object directories`, text(seen), text(allowed));
+}
 
 /** Files that tell of atomic replace, where the generation has them. */
 function replaceFiles(state: State, patch: Patch, files: readonly SeenEntry[]): readonly Prediction[] {
