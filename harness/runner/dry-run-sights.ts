@@ -100,14 +100,13 @@ export function sysfs(state: State, name: string, { capabilities }: Facts): read
   const file = (path: string, mode: number, value: string | null = null): SeenEntry => ({ path, type: 'file', mode, value });
   const objects = objectsInForce(patch);
   const functions = entriesOf({ objects }).map((e) => `${e.object.name}/${directoryOf(e)}`);
-  const names = [...new Set(objects.map((o) => o.name))];
-  const directories = new Set([...names, ...functions]);
+  const directories = new Set([...objects.map((o) => o.name), ...functions]);
   return [
     file('enabled', 0o644, patch.enabled ? '1' : '0'),
     file('transition', 0o444, state.transition?.patch === name ? '1' : '0'),
     ...laterFiles.filter(([capability]) => capabilities.has(capability)).map(([, path, mode]) => file(path, mode, values[path])),
     ...[...directories].map((path): SeenEntry => ({ path, type: 'directory', mode: 0o755, value: null })),
-    ...(capabilities.has('sysfs-patched') ? names.map((o) => file(`${o}/patched`, 0o444, isPatched(state, patch, o) ? '1' : '0')) : []),
+    ...(capabilities.has('sysfs-patched') ? objects.map((o) => file(`${o.name}/patched`, 0o444, isPatched(state, patch, o) ? '1' : '0')) : []),
   ];
 }
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
 import { calls, must } from '../guest/guest.js';
-import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, vmlinux } from '../model/description.js';
+import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, objectsOf, vmlinux } from '../model/description.js';
 import { passed } from '../model/progress.js';
 import { SituationError } from '../model/reference.js';
 import { callbackMark } from '../modules/source.js';
@@ -128,13 +128,16 @@ const readFiles: readonly string[] = ['enabled', 'transition', 'replace', 'stack
 async function sysfs(record: SessionRecord, patch: LivepatchDescription): Promise<void> {
   const root = `${livepatchRoot}/${patch.name}`;
   record.doing = `looking at ${root}`;
-  const batch = await record.guest.batch([calls.tree(root), ...readFiles.map((file) => calls.read(`${root}/${file}`))] as const);
+  // A patch that replaces others has, for a time, objects that only they describe.
+  const objects = record.model.states.flatMap((s) => s.patches).flatMap((p) => objectsOf(p.description));
+  const files = [...readFiles, ...new Set([...objectsOf(patch), ...objects].map((o) => `${o.name}/patched`))];
+  const batch = await record.guest.batch([calls.tree(root), ...files.map((file) => calls.read(`${root}/${file}`))] as const);
   const [tree, ...contents] = must(batch, root);
   if (!tree.ok) {
     record.observe(root, tree.name, tree.span, { kind: 'sysfs', patch: patch.name, entries: null });
     return;
   }
-  const values = new Map(contents.map((file, i) => [readFiles[i], file.ok ? file.value.data.toString().trim() : null]));
+  const values = new Map(contents.map((file, i) => [files[i], file.ok ? file.value.data.toString().trim() : null]));
   const entries = tree.value
     .filter((e) => e.name !== '' && (e.type === 'file' || e.type === 'directory'))
     .map((e) => ({

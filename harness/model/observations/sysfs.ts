@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from '../catalogue/types.js';
-import { entriesOf, objectsOf } from '../description.js';
+import { type PatchedObject, entriesOf, objectsOf } from '../description.js';
 import { directoryOf } from '../operations/register.js';
 import { objectsInForce } from '../replace.js';
 import { type Facts, type Patch, type State, findPatch, isLoaded, patchInTransition } from '../state.js';
@@ -27,8 +27,8 @@ function patchAttributes({ capabilities }: Facts): readonly (readonly [string, n
  * Whether the kernel has redirected an object's functions for a patch, even back to the original for the time of a disable:
  * what the object's file `patched` says (obj->patched, kernel/livepatch/patch.c).
  */
-export function isPatched(state: State, { description, enabled }: Patch, object: string): boolean {
-  return isLoaded(state, object) && (enabled || state.transition?.patch === description.name);
+export function isPatched(state: State, { description, enabled }: Patch, { name, literal }: PatchedObject): boolean {
+  return literal !== true && isLoaded(state, name) && (enabled || state.transition?.patch === description.name);
 }
 
 function directories(patch: Patch): readonly string[] {
@@ -112,9 +112,9 @@ export const sysfsRule: Rule<'sysfs'> = (state, { patch: name, entries }, facts)
 /** Files of object directories, where the generation has them. */
 function objectFiles(state: State, patch: Patch, files: readonly SeenEntry[], { capabilities }: Facts): Prediction {
   const seen = files.filter((e) => e.path.split('/').length === 2).map((e) => `${e.path} ${octal(e.mode)} ${e.value}`);
-  const names = capabilities.has('sysfs-patched') ? [...new Set(objectsInForce(patch).map((o) => o.name))] : [];
-  const allowed = names.map((o) => `${o}/patched 0444 ${isPatched(state, patch, o) ? 1 : 0}`);
-  const text = (list: readonly string[]): string => [...list].sort().join(', ') || 'none';
+  const objects = capabilities.has('sysfs-patched') ? objectsInForce(patch) : [];
+  const allowed = objects.map((o) => `${o.name}/patched 0444 ${isPatched(state, patch, o) ? 1 : 0}`);
+  const text = (list: readonly string[]): string => [...new Set(list)].sort().join(', ') || 'none';
   return equal('SYS-5', `/sys/kernel/livepatch/${patch.description.name}: files of object directories`, text(seen), text(allowed));
 }
 
