@@ -7,6 +7,7 @@ import { ReferenceModel } from '../model/reference.js';
 import type { Profile } from '../model/verdict.js';
 import { type BuiltModule, buildModules } from '../modules/build.js';
 import { type KeyFiles, signingKey } from '../modules/sign.js';
+import { hostWait } from '../vm/host-wait.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { ConnectionLostError } from '../guest/errors.js';
@@ -266,7 +267,7 @@ class KernelRun {
       this.options.journal.emit(type, { kernel: this.name, scenario: s.id, ...payload } as never);
     };
     const model = new ReferenceModel(facts, this.options.profile);
-    const session = new Session(bench.guest, model, s.modules, bench.machine.slowdown, emit);
+    const session = new Session(bench.guest, model, s.modules, bench.machine.slowdown, emit, () => hostWait(bench.machine.pid));
     // What the last scenario's guest said late is none of this one's.
     const reports = bench.mark();
     let problem: Attempt | undefined;

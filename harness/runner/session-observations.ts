@@ -11,6 +11,7 @@ import { references as expectedReferences } from '../model/state.js';
 import { holders, isHeld, kernelThreadsHold, stragglers } from '../model/tasks.js';
 import { type FunctionCalls, callFile } from './function-calls.js';
 import { idleTasks } from './interrupts.js';
+import { Patience } from './patience.js';
 import { probeHit, traced } from './probes.js';
 import { reasons } from './reasons.js';
 import type { Observe } from './scenario.js';
@@ -66,7 +67,7 @@ function transitionTime({ astray, attempt }: SessionRecord): number {
 async function threads(record: SessionRecord, settled: boolean): Promise<void> {
   const what = settled ? 'patch_state of every thread, settled' : 'patch_state of every thread';
   record.doing = what;
-  const deadline = Date.now() + transitionTime(record);
+  const time = await Patience.start(transitionTime(record), record.hostWait);
   for (;;) {
     const outcome = await record.guest.sweep();
     const seen = must(outcome, 'sweep').map((t) => ({
@@ -82,7 +83,7 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
     const chance = new Set(running ? stragglers(running).map((task) => task.tid) : []);
     const waits = (t: SeenThread): boolean => held.has(t.tid) || chance.has(t.tid) || (kernelWaits && t.kernel);
     const waiting = seen.some((t) => target !== undefined && !waits(t) && t.patchState === 1 - target);
-    if (settled && waiting && Date.now() < deadline) {
+    if (settled && waiting && !(await time.isOver())) {
       await sleep(50);
       continue;
     }
@@ -193,7 +194,11 @@ async function transitionEnd(record: SessionRecord, patch: LivepatchDescription)
   record.doing = `waiting for the transition of ${patch.name} to end`;
   const inTransition = record.model.states.filter((s) => s.transition?.patch === patch.name);
   const held = inTransition.some((s) => isHeld(s, record.model.facts) || stragglers(s).length > 0);
-  const outcome = await record.guest.awaitContent(file, '0\n', held ? kernelTime.held : transitionTime(record));
+  // That it goes on while it is held needs no patience.
+  const time = await Patience.start(held ? kernelTime.held : transitionTime(record), held ? () => Promise.resolve(0) : record.hostWait);
+  let outcome;
+  do outcome = await record.guest.awaitContent(file, '0\n', time.left);
+  while (outcome.ok && !outcome.value.came && !(await time.isOver()));
   // Kernels that cannot enable again take the file away at the end of a disable.
   const ended = outcome.ok ? outcome.value.came : outcome.name === 'ENOENT' || outcome.name === 'ENODEV';
   if (!outcome.ok && !ended) must(outcome, file);

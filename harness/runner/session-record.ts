@@ -49,12 +49,16 @@ export class SessionRecord {
   #logFrom = 0n;
   #attempt = 0;
 
-  /** @param slowdown what host time limits are multiplied by */
+  /**
+   * @param slowdown what host time limits are multiplied by
+   * @param hostWait milliseconds that the guest has waited for CPUs of the host until now
+   */
   constructor(
     readonly guest: Guest,
     readonly model: ReferenceModel,
     readonly slowdown: number,
     private readonly emit: Emit,
+    readonly hostWait: () => Promise<number>,
   ) {}
 
   get doing(): string {

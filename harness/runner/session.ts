@@ -32,8 +32,16 @@ export class Session {
   private readonly functions: FunctionCalls;
   #ended = false;
 
-  constructor(guest: Guest, model: ReferenceModel, modules: readonly ModuleDescription[], slowdown: number, emit: Emit) {
-    const record = new SessionRecord(this.leashed(guest), model, slowdown, emit);
+  /** The others as {@link SessionRecord} has them. */
+  constructor(
+    guest: Guest,
+    model: ReferenceModel,
+    modules: readonly ModuleDescription[],
+    slowdown: number,
+    emit: Emit,
+    hostWait: () => Promise<number> = () => Promise.resolve(0),
+  ) {
+    const record = new SessionRecord(this.leashed(guest), model, slowdown, emit, hostWait);
     const functions = new FunctionCalls(record, modules);
     this.record = record;
     this.functions = functions;

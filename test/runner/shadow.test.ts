@@ -89,7 +89,7 @@ function sessionOn(says: string): { readonly record: SessionRecord; readonly mod
     readText: () => outcome(says),
   };
   const model = new NotingModel();
-  return { record: new SessionRecord(guest as unknown as Guest, model, 1, (type) => events.push(type)), model, written, events };
+  return { record: new SessionRecord(guest as unknown as Guest, model, 1, (type) => events.push(type), () => Promise.resolve(0)), model, written, events };
 }
 
 void t.test('a call is an operation, and what came of it an observation', async (t) => {
