@@ -295,7 +295,7 @@ void t.test('debug messages are switched on for a look at the reasons, and off a
   const { context, model, written } = sessionOn({ [control]: {} });
   await context.observe.reasons();
   t.strictSame(written, [`${control}: func klp_try_switch_task +p`, `${control}: func klp_try_switch_task -p`]);
-  t.strictSame(model.observations, [{ kind: 'reasons', lines: [] }], 'nobody holds anything: there is nothing to wait for');
+  t.strictSame(model.observations, [{ kind: 'reasons', lines: [], gaps: [] }], 'nobody holds anything: there is nothing to wait for');
   await t.rejects(sessionOn({}).context.observe.reasons(), { message: /: the kernel lacks CONFIG_DYNAMIC_DEBUG$/ });
   await t.rejects(sessionOn({ [control]: { writes: () => 'EINVAL' } }).context.observe.reasons(), { name: 'InfrastructureError' });
 });
