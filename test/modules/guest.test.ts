@@ -154,7 +154,7 @@ async function tryOn(t: Test, name: string): Promise<void> {
 
   await t.test('a task sleeps in a page fault of the kernel until it is let go', async (t) => {
     const parked = await park(guest, 'faulting 1 user');
-    t.match(must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack'), /handle_mm_fault\+[^]*klp_target_alpha\+/);
+    t.match(must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack'), /handle_mm_fault\+[^]*replacement_0\+[^]*\[klp_patch\]/);
     t.equal(await schedulerState(guest, parked.pid), 'D');
     t.equal(await ask(parked, 'klp_target_quiet'), 'original');
     t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
