@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arch } from '../harness/arch.js';
+import { ElfError, modinfo, readObject } from '../harness/elf/index.js';
 import { InfrastructureError, messageOf } from '../harness/errors.js';
 import { type ModuleFile, moduleName, modulesOf } from '../harness/modules/packed.js';
 import type { AcquiredKernel } from '../kernels/types.js';
@@ -137,42 +138,21 @@ class Shelf {
     const file = this.files.get(name);
     if (file === undefined) throw new InfrastructureError(`kernel module ${name} is depended upon but nowhere to be found`);
     const object = await file.unpacked();
-    for (const dependency of dependencies(object)) await this.load(dependency, loaded);
+    for (const dependency of dependencies(name, object)) await this.load(dependency, loaded);
     loaded.set(name, { name, object });
   }
 }
 
 /**
- * The modules a module names in its `.modinfo` (kernel: scripts/mod/modpost.c, add_depends).
- * @param object a little-endian ELF64 file
+ * The modules that a module names in its `.modinfo` (kernel: scripts/mod/modpost.c, add_depends).
+ * @throws InfrastructureError when the object is no ELF64 relocatable file
  */
-export function dependencies(object: Buffer): string[] {
-  const info = modinfo(object);
-  if (info === undefined) throw new InfrastructureError('a kernel module has no .modinfo section');
-  const line = info.find((entry) => entry.startsWith('depends=')) ?? 'depends=';
-  return line
-    .slice('depends='.length)
-    .split(',')
-    .filter((name) => name !== '')
-    .map((name) => name.replaceAll('-', '_'));
-}
-
-function modinfo(object: Buffer): string[] | undefined {
-  if (object.length < 64 || object.toString('latin1', 0, 4) !== '\x7fELF' || object[4] !== 2) return undefined;
-  const at = Number(object.readBigUInt64LE(0x28));
-  const [size, count, names] = [object.readUInt16LE(0x3a), object.readUInt16LE(0x3c), object.readUInt16LE(0x3e)];
-  const section = (index: number): { name: number; data: Buffer } | undefined => {
-    const header = object.subarray(at + index * size, at + (index + 1) * size);
-    if (header.length < 64) return undefined;
-    const start = Number(header.readBigUInt64LE(0x18));
-    return { name: header.readUInt32LE(0), data: object.subarray(start, start + Number(header.readBigUInt64LE(0x20))) };
-  };
-  const text = section(names)?.data ?? Buffer.alloc(0);
-  for (let index = 0; index < count; index++) {
-    const found = section(index);
-    if (found && text.subarray(found.name).toString('latin1').startsWith('.modinfo\0')) {
-      return found.data.toString('latin1').split('\0');
-    }
+export function dependencies(name: string, object: Buffer): string[] {
+  try {
+    const depends = modinfo(readObject(object), 'depends') ?? '';
+    return depends.split(',').filter((other) => other !== '').map(moduleName);
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+    throw new InfrastructureError(`kernel module ${name} is damaged: ${error.message}`);
   }
-  return undefined;
 }

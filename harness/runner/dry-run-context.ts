@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { Guest } from '../guest/guest.js';
-import { type FunctionName, type LivepatchDescription, functionKey, targetKeyOf } from '../model/description.js';
+import { type FunctionName, type LivepatchDescription, functionKey } from '../model/description.js';
 import type { ApiCall, Operation } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
 import { type ShadowCall, shadowCallText } from '../model/shadow.js';
@@ -12,7 +12,7 @@ import { dryPasses } from './dry-run-passes.js';
 import * as sights from './dry-run-sights.js';
 import { dryWatch } from './dry-run-watch.js';
 import { fifoOpen } from './fifo.js';
-import { callFile, knobOf, probeKnob } from './function-calls.js';
+import { callFile, isExported, knobOf, probeKnob } from './function-calls.js';
 import { requireShadow, shadowVariables } from './shadow.js';
 import { stormName } from './storms.js';
 import { turns } from './turns.js';
@@ -179,7 +179,7 @@ function park(
     call: (other) =>
       done(() => {
         asleep();
-        if (!['alpha', 'beta', 'quiet'].includes(targetKeyOf(other) ?? '')) {
+        if (!isExported(other)) {
           throw new SituationError(`thread ${tid} cannot call ${functionKey(other)}: it is not exported`);
         }
         requireTarget(kernel.state, other.object);
@@ -218,7 +218,7 @@ function park(
 
 function interrupt(record: DryRecord, tid: number, f: FunctionName): void {
   const { state, facts } = record.kernel;
-  if (!['alpha', 'beta', 'quiet'].includes(targetKeyOf(f) ?? '')) throw new SituationError(`${functionKey(f)} is not exported`);
+  if (!isExported(f)) throw new SituationError(`${functionKey(f)} is not exported`);
   requireTarget(state, f.object);
   record.observe(`call of ${functionKey(f)} in an interrupt over thread ${tid}`, sights.interrupt(state, f, tid, facts));
 }

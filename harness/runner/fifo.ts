@@ -7,6 +7,7 @@ import { SituationError } from '../model/reference.js';
 import { original } from '../model/state.js';
 import type { Situation } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
+import { endTask } from './task-end.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
 const patience = 10_000;
@@ -46,12 +47,7 @@ export async function openFifo(record: SessionRecord): Promise<Situation> {
   return {
     tid,
     witness,
-    release: async () => {
-      const ending = `end thread ${tid}`;
-      // Not by its other end: whoever opens that has been switched, and reaches the replacement.
-      await record.operate({ kind: 'release', tid }, ending, () => guest.kill(tid, 'SIGKILL'));
-      const ended = must(await guest.wait(task, patience * slowdown), ending);
-      if (ended.state === 'running') throw new SituationError(`thread ${tid} was killed but does not end`);
-    },
+    // Not by its other end: whoever opens that has been switched, and reaches the replacement.
+    release: () => endTask(record, task),
   };
 }

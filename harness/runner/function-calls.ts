@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { must } from '../guest/guest.js';
-import { type FunctionName, type ModuleDescription, functionKey, targetKeyOf, targetKeys, targetSymbols, vmlinux } from '../model/description.js';
+import { type FunctionName, type ModuleDescription, type TargetKey, functionKey, targetKeyOf, targetKeys, targetSymbols, vmlinux } from '../model/description.js';
 import type { ProbePlace } from '../model/operations/index.js';
 import { SituationError } from '../model/reference.js';
 import { gateBelow } from '../model/reliability.js';
@@ -64,6 +64,18 @@ export function callFile(f: FunctionName): string {
   throw new SituationError(
     `nothing calls ${functionKey(f)}: of vmlinux ${cmdline} can be called, of a target module ${callable}`,
   );
+}
+
+/** Functions that target modules export, so that a module finds them by name: a sleeper's, a handler's, a pass's. */
+const exported: readonly TargetKey[] = ['alpha', 'beta', 'quiet'];
+
+/** Their names, for a message. */
+export const exportedNames = new Intl.ListFormat('en-GB').format(exported);
+
+/** Whether whatever runs in the kernel can be had to call a function. */
+export function isExported(f: FunctionName): boolean {
+  const key = targetKeyOf(f);
+  return f.object !== vmlinux && key !== undefined && exported.includes(key);
 }
 
 /**

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Outcome, calls, must } from '../guest/guest.js';
-import { type FunctionName, type TargetDescription, functionKey, targetKeyOf } from '../model/description.js';
+import { type FunctionName, type TargetDescription, functionKey } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
-import type { FunctionCalls } from './function-calls.js';
+import { type FunctionCalls, exportedNames, isExported } from './function-calls.js';
+import { Patience } from './patience.js';
 import type { SessionRecord } from './session-record.js';
 
 /** Milliseconds of the guest's clock in which idle tasks switch: a kernel that does not wake them has to find one at work. */
 const idlePatience = 40_000;
-
-/** Functions that modules export, so that a handler finds them by name. */
-const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
 
 /** Why a target module could not interrupt what it was to. */
 const reasons: Readonly<Record<string, string>> = {
@@ -24,7 +22,7 @@ const reasons: Readonly<Record<string, string>> = {
 export async function interrupt(record: SessionRecord, functions: FunctionCalls, tid: number, f: FunctionName): Promise<void> {
   const what = `call of ${functionKey(f)} in an interrupt over thread ${tid}`;
   record.doing = what;
-  if (!exported.includes(targetKeyOf(f))) throw new SituationError(`${what}: only alpha, beta and quiet of a target module are exported`);
+  if (!isExported(f)) throw new SituationError(`${what}: only ${exportedNames} of a target module are exported`);
   const { patchState, said, span } = await ask(record, f.object, `${tid} ${f.name}`, what);
   const body = functions.bodyOf(f, said);
   record.witness(`an interrupt goes off over thread ${tid}`, [`the task that the handler interrupts is ${tid}, with patch_state ${patchState}`], span);
@@ -38,7 +36,7 @@ export async function idleTasks(record: SessionRecord, { name }: TargetDescripti
   const { guest, model } = record;
   const online = cpuList(must(await guest.readText('/sys/devices/system/cpu/online'), 'CPUs that are online'));
   const targets = model.states.map((s) => (s.transition?.phase === 'running' ? s.transition.target : undefined));
-  const deadline = Date.now() + idlePatience;
+  const time = await Patience.start(idlePatience, record.hostWait);
   for (;;) {
     const cpus: { readonly cpu: number; readonly patchState: number }[] = [];
     let span;
@@ -48,7 +46,7 @@ export async function idleTasks(record: SessionRecord, { name }: TargetDescripti
       span = { begin: (span ?? seen.span).begin, end: seen.span.end };
     }
     const waiting = cpus.some(({ patchState }) => targets.some((target) => target !== undefined && patchState === 1 - target));
-    if (waiting && Date.now() < deadline) {
+    if (waiting && !(await time.isOver())) {
       await sleep(100);
       continue;
     }

@@ -7,9 +7,10 @@ import type { PassFunctions } from '../model/passes.js';
 import { SituationError } from '../model/reference.js';
 import { original } from '../model/state.js';
 import { isHeld } from '../model/tasks.js';
-import type { FunctionCalls } from './function-calls.js';
+import { type FunctionCalls, isExported } from './function-calls.js';
 import type { PassLook, Passers } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
+import { awaitEnd } from './task-end.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
 const patience = 20_000;
@@ -22,7 +23,7 @@ export const enoughPasses = 10_000;
 
 /** Starts tasks that make passes. */
 export async function startPasses(record: SessionRecord, functions: FunctionCalls, pair: PassFunctions): Promise<Passers> {
-  const { guest, slowdown } = record;
+  const { guest } = record;
   const [outer, inner] = pair;
   const what = `passes through ${functionKey(outer)} and ${functionKey(inner)}`;
   const directory = `/proc/${outer.object}`;
@@ -42,10 +43,7 @@ export async function startPasses(record: SessionRecord, functions: FunctionCall
     release: async () => {
       await record.operate({ kind: 'passes', functions: null }, `end ${what}`, async () => {
         for (const { pid } of tasks) must(await guest.kill(pid, 'SIGKILL'), `end thread ${pid}`);
-        for (const task of tasks) {
-          const ended = must(await guest.wait(task, patience * slowdown), `end of thread ${task.pid}`);
-          if (ended.state === 'running') throw new SituationError(`thread ${task.pid} was killed but does not end`);
-        }
+        for (const task of tasks) await awaitEnd(record, task, 'killed');
         return guest.write(`${directory}/pass`, 'nothing');
       });
     },
@@ -64,7 +62,7 @@ export function secondOf(outer: FunctionName, inner: FunctionName): string {
   if (inner.object === vmlinux && inner.name === 'cmdline_proc_show') return 'file /proc/cmdline';
   const key = targetKeyOf(inner) ?? '';
   if (inner.object === outer.object && key === 'beta') return 'function beta';
-  if (inner.object !== vmlinux && inner.object !== outer.object && ['alpha', 'beta', 'quiet'].includes(key)) return `symbol ${inner.name}`;
+  if (inner.object !== vmlinux && inner.object !== outer.object && isExported(inner)) return `symbol ${inner.name}`;
   throw new SituationError(`alpha of ${outer.object} cannot call ${functionKey(inner)} in a pass`);
 }
 
@@ -110,7 +108,7 @@ async function look(
   if (seen.leftCpu === 0) throw new SituationError(`${what}: no task left its CPU in the middle of one`);
   const said = seen.passes.map((p) => `${p.count} × ${p.pair.join(' + ')}${p.caller === null ? '' : ` by thread ${p.caller}`}`);
   requireMixed(mixed, seen.passes, what);
-  const proof = [...said, `${total} of these since the look began`, `${seen.leftCpu} times the task was off its CPU in the middle`, ];
+  const proof = [...said, `${total} of these since the look began`, `${seen.leftCpu} times the task was off its CPU in the middle`];
   record.witness(`${what}${held ? ` while ${held.patch} is held in transition` : ''}`, proof, seen.span);
   record.observe(what, said.join(', '), seen.span, { kind: 'passes', functions: pair, passes: seen.passes });
   if (held) await stillHeld(record, held.patch);

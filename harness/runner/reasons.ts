@@ -4,6 +4,7 @@ import { type LogRecord, must } from '../guest/guest.js';
 import { loggedReasons, reasonOf, retryDue } from '../model/observations/reasons.js';
 import { SituationError } from '../model/reference.js';
 import { holders } from '../model/tasks.js';
+import { Patience } from './patience.js';
 import type { SessionRecord } from './session-record.js';
 
 /** Milliseconds: the kernel tries every second. */
@@ -21,14 +22,14 @@ export async function reasons(record: SessionRecord): Promise<void> {
   record.doing = what;
   await switchMessages(record, '+p');
   const from = await record.guest.logEnd();
-  const deadline = Date.now() + patience;
+  const time = await Patience.start(patience, record.hostWait);
   let longest = 0;
   for (;;) {
     const begun = Date.now();
     const { records } = await record.guest.log(from);
     longest = Math.max(longest, Date.now() - begun);
     const lines = records.map((r) => r.text);
-    if (Date.now() < deadline && !isEnough(record, lines)) {
+    if (!isEnough(record, lines) && !(await time.isOver())) {
       await sleep(100);
       continue;
     }

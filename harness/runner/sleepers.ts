@@ -4,29 +4,26 @@ import { type Call, type Span, type Task, calls, must } from '../guest/guest.js'
 import { beginsTransition } from '../guest/holders.js';
 import { isExiting, schedulerState } from '../guest/tasks.js';
 import { readTrace } from '../guest/tracefs.js';
-import { type FunctionName, functionKey, targetKeyOf } from '../model/description.js';
+import { type FunctionName, functionKey } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
 import { type Body, original, pristine } from '../model/state.js';
 import { type Below, below, gateBelow } from '../model/reliability.js';
 import { isHeld, reachableBodies } from '../model/tasks.js';
 import { fork } from './forks.js';
-import { type FunctionCalls, knobOf } from './function-calls.js';
+import { type FunctionCalls, exportedNames, isExported, knobOf } from './function-calls.js';
 import { interrupt } from './interrupts.js';
 import { readProbe } from './probes.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
+import { awaitEnd } from './task-end.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
 const patience = {
   park: 10_000,
-  release: 10_000,
   signal: 10_000,
   /** Nanoseconds of the guest's clock, not multiplied: the kernel itself is watched. */
   alone: 60_000_000_000n,
 };
-
-/** Functions that modules export, so that a sleeper finds them by name. */
-const exported: readonly (string | undefined)[] = ['alpha', 'beta', 'quiet'];
 
 /** What is parked, in words. */
 const parked = { user: 'task', kernel: 'kernel thread', work: 'work item' } as const;
@@ -340,17 +337,15 @@ async function pendingSignals({ guest }: SessionRecord, tid: number): Promise<st
 async function release({ record, tid, f }: Place, task: Task | undefined): Promise<void> {
   const what = `release thread ${tid}`;
   await record.operate({ kind: 'release', tid }, what, () => record.guest.write(`/proc/${f.object}/release`, String(tid)));
-  if (!task) return;
-  const ended = must(await record.guest.wait(task, patience.release * record.slowdown), what);
-  if (ended.state === 'running') throw new SituationError(`thread ${tid} was released but does not end`);
+  if (task) await awaitEnd(record, task, 'released');
 }
 
 /** Has a task call a function from where it is; it is there again when the call has been judged. */
 async function ask({ record, functions, tid, f: at }: Place, f: FunctionName): Promise<void> {
   const what = `call of ${functionKey(f)} by thread ${tid}`;
   record.doing = what;
-  if (!exported.includes(targetKeyOf(f))) {
-    throw new SituationError(`thread ${tid} cannot call ${functionKey(f)}: only alpha, beta and quiet of a target module are exported`);
+  if (!isExported(f)) {
+    throw new SituationError(`thread ${tid} cannot call ${functionKey(f)}: only ${exportedNames} of a target module are exported`);
   }
   const [outcome] = must(await record.guest.batch([calls.io(`/proc/${at.object}/ask`, { write: `${tid} ${f.name}`, read: 80 })]), what);
   if (!outcome.ok) {

@@ -7,6 +7,7 @@ import type { FunctionCalls } from './function-calls.js';
 import { interrupt } from './interrupts.js';
 import type { Spinner } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
+import { endTask } from './task-end.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
 const patience = 10_000;
@@ -27,12 +28,7 @@ export async function spin(record: SessionRecord, functions: FunctionCalls): Pro
     tid,
     witness: () => witness(record, tid),
     interrupt: (f) => interrupt(record, functions, tid, f),
-    release: async () => {
-      const ending = `end thread ${tid}`;
-      await record.operate({ kind: 'release', tid }, ending, () => guest.kill(tid, 'SIGKILL'));
-      const ended = must(await guest.wait(task, patience * record.slowdown), ending);
-      if (ended.state === 'running') throw new SituationError(`thread ${tid} was killed but does not end`);
-    },
+    release: () => endTask(record, task),
   };
 }
 

@@ -6,6 +6,7 @@ import { SituationError } from '../model/reference.js';
 import type { Storm, StormKind } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
 import { type Busy, type Progress, execs, lowMemory, moduleLoads } from './shell-storms.js';
+import { endTask } from './task-end.js';
 
 /** Milliseconds of work, multiplied by the machine's slowdown. */
 const patience = 20_000;
@@ -102,12 +103,5 @@ async function workers(record: SessionRecord, kind: 'forks' | 'spin', op: 'fork-
 }
 
 async function endAll(record: SessionRecord, tasks: readonly Task[]): Promise<void> {
-  const { guest, slowdown } = record;
-  for (const task of tasks) {
-    const { pid: tid } = task;
-    const ending = `end thread ${tid} of the storm`;
-    await record.operate({ kind: 'release', tid }, ending, () => guest.kill(tid, 'SIGKILL'));
-    const ended = must(await guest.wait(task, patience * slowdown), ending);
-    if (ended.state === 'running') throw new SituationError(`thread ${tid} was killed but does not end`);
-  }
+  for (const task of tasks) await endTask(record, task, `end thread ${task.pid} of the storm`);
 }

@@ -42,7 +42,7 @@ void t.test('modules come after what they depend on', async (t) => {
   const names = modules.map(({ name }) => name);
   for (const name of chain) t.ok(names.includes(name), name);
   for (const [index, { object }] of modules.entries()) {
-    t.ok(dependencies(object).every((dependency) => names.slice(0, index).includes(dependency)), names[index] ?? '');
+    t.ok(dependencies(names[index] ?? '', object).every((dependency) => names.slice(0, index).includes(dependency)), names[index] ?? '');
   }
   t.equal(transport, 'pci');
   t.same(notes, []);
