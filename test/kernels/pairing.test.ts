@@ -8,9 +8,14 @@ import { UsageError } from '../../harness/errors.js';
 import { checkKernel } from '../../kernels/brought.js';
 import { findKernel } from '../../kernels/catalogue.js';
 import { configurationIn } from '../../kernels/pairing.js';
+import type { AcquiredKernel } from '../../kernels/types.js';
 
 const scratch = await mkdtemp(join(tmpdir(), 'klp-pairing-'));
 t.teardown(() => rm(scratch, { recursive: true, force: true }));
+
+/** Real ones, as far as the cache has them; looked up before the first test begins, for no test may follow once all have ended. */
+const kernels = new Map<string, AcquiredKernel | undefined>();
+for (const name of ['stock', 'built-7-arm64', 'built-7-x86_64']) kernels.set(name, await (await findKernel(name)).cached());
 
 const config = 'CONFIG_X86_64=y\nCONFIG_IKCONFIG=y\nCONFIG_LIVEPATCH=y\n';
 const build = '#1 SMP Sun Nov 22 15:57:37 UTC 2026';
@@ -77,9 +82,7 @@ void t.test('what is missing or in an unknown form is named', async (t) => {
   t.match((await complaint(checkKernel({ ...(await pair('machine')), machine: 'virt' }))).message, /machine virt is arm64, the kernel is x86_64/);
 });
 
-// Real kernels, as far as the cache has them.
-for (const name of ['stock', 'built-7-arm64', 'built-7-x86_64']) {
-  const kernel = await (await findKernel(name)).cached();
+for (const [name, kernel] of kernels) {
   void t.test(`${name}: its image and its headers belong together, and with nothing else`, { skip: kernel ? false : `${name} is not in the cache` }, async (t) => {
     if (!kernel) return;
     const { image, buildDir, arch } = kernel;
@@ -97,7 +100,7 @@ for (const name of ['stock', 'built-7-arm64', 'built-7-x86_64']) {
   });
 }
 
-const [x86, arm] = [await (await findKernel('stock')).cached(), await (await findKernel('built-7-arm64')).cached()];
+const [x86, arm] = [kernels.get('stock'), kernels.get('built-7-arm64')];
 void t.test('an image of another architecture is refused', { skip: x86 && arm ? false : 'the cache lacks a kernel' }, async (t) => {
   if (!x86 || !arm) return;
   const error = await complaint(checkKernel({ image: x86.image, buildDir: arm.buildDir }));
