@@ -56,6 +56,44 @@ export const hundredReversals = scenario({
   },
 });
 
+/** Sleepers that leave one after the other: a transition has as many stages. */
+const stages = 3;
+
+export const reversalAtEveryStage = scenario({
+  id: 'reversal-at-every-stage',
+  title: 'A transition is turned round and back whenever one of three sleepers has left, and goes on as if it had not been: an enable and a disable',
+  clauses: ['TRN-6', 'TRN-1', 'TRN-5', 'CHK-1', 'CHK-3'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, disable, park, turn, watch, observe }) {
+    await load(lib);
+    const watched = await watch(patch);
+    for (const begin of [load, disable]) {
+      const sleepers = [];
+      for (let i = 0; i < stages; i++) sleepers.push(await park(lib.alpha));
+      await begin(patch);
+      await observe.settledThreads();
+      // Holds the way back, which would be at its end otherwise before it is turned again.
+      const opposite = await park(lib.alpha);
+      for (const sleeper of sleepers) {
+        await turn(patch, 1);
+        await observe.settledThreads();
+        await opposite.witness();
+        await turn(patch, 1);
+        await observe.settledThreads();
+        await sleeper.call(lib.alpha);
+        await sleeper.witness();
+        await sleeper.release();
+      }
+      await observe.transitionEnd(patch);
+      await opposite.release();
+      await observe.threads();
+      await observe.call(lib.alpha);
+    }
+    await watched.end();
+  },
+});
+
 export const stackedReversal = scenario({
   id: 'reversal-of-the-upper-of-two-patches',
   title: 'The upper of two patches is turned round once and twice, from its enable and its disable: the lower one stays as it is',

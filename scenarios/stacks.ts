@@ -211,6 +211,41 @@ export const faultInside = scenario({
   },
 });
 
+export const preemptedInside = scenario({
+  id: 'preempted-below-the-patched-function',
+  title: 'A task that an interrupt took the CPU from, below the patched function, is not switched; where the stack is unreliable then, neither is one outside',
+  clauses: [{ clause: 'CHK-4', needs: 'unwinds-exceptions' }, 'TRN-5'],
+  needs: ['livepatch', 'reliable-stacks', 'preempts-kernel', 'dynamic-debug'],
+  modules: [lib, alpha],
+  async run({ load, disable, park, spin, observe }) {
+    await load(lib);
+    const computing = await spin();
+    const inside = await park(lib.alpha, { activity: 'preempted' });
+    const outside = await park(lib.beta, { activity: 'preempted', depth: 3 });
+    await load(alpha);
+    await observe.settledThreads();
+    await observe.reasons();
+    await inside.witness();
+    await inside.call(lib.alpha);
+    await outside.witness();
+    await inside.release();
+    await observe.settledThreads();
+    await observe.transitionEnd(alpha);
+    await outside.release();
+    await observe.transitionEnd(alpha);
+
+    const after = await park(lib.alpha, { activity: 'preempted' });
+    await disable(alpha);
+    await observe.settledThreads();
+    await observe.reasons();
+    await after.witness();
+    await after.release();
+    await observe.transitionEnd(alpha);
+    await computing.release();
+    await observe.call(lib.alpha);
+  },
+});
+
 const both = livepatch(
   'klp_both',
   { klp_target: ['klp_target_alpha'], klp_other: ['klp_other_alpha'] },

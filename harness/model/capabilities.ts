@@ -190,6 +190,10 @@ const rows = {
   'kprobes-report-errors': kernel('register_kprobe() says when ftrace refuses (4.16 and later)', inImage(kprobeErrors)),
   'function-tracer': kernel('the function tracer', set('FUNCTION_TRACER')),
   'unwinds-exceptions': livepatch('a stack with a fault or an interrupt of the kernel on it can be reliable (ORC)', set('UNWINDER_ORC')),
+  'preempts-kernel': kernel(
+    'a task can lose its CPU anywhere in the kernel, or can be had to (PREEMPT, PREEMPT_LAZY, PREEMPT_DYNAMIC)',
+    any(set('PREEMPT_DYNAMIC'), set('PREEMPT'), set('PREEMPT_LAZY')),
+  ),
   'finds-probed-returns': livepatch(
     'a return address that a kretprobe has replaced is found again for a stack trace (5.15 and later)',
     any(symbol('rethook_find_ret_addr'), symbol('kretprobe_find_ret_addr')),

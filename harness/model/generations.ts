@@ -31,7 +31,7 @@ const since510: readonly Capability[] = [
 const x86Since510: readonly Capability[] = ['kprobes-share-ftrace', 'kprobes-report-errors', 'unwinds-exceptions'];
 const since61: readonly Capability[] = [
   ...['sysfs-patched', 'long-symbol-names', 'true-false', 'ftrace-finds-sites', 'graph-operations'] as const,
-  ...['finds-probed-returns', 'reasons-in-one-function'] as const,
+  ...['finds-probed-returns', 'reasons-in-one-function', 'preempts-kernel'] as const,
 ];
 const since612: readonly Capability[] = ['sysfs-replace', 'switch-at-schedule'];
 const since73: readonly Capability[] = ['sysfs-stack-order', 'ftrace-stays-on', 'enabled-disabled'];

@@ -12,8 +12,8 @@ export interface Below {
   readonly depth: number;
   /** Who has put a trampoline over the return address into the function: the function it called is followed. */
   readonly trampoline: 'none' | 'graph tracer' | 'kretprobe';
-  /** A page fault inside the kernel. */
-  readonly fault: boolean;
+  /** The kernel itself was interrupted: by a page fault, or by an interrupt after which another task got the CPU. */
+  readonly exception: boolean;
 }
 
 /** How the stack check sees it. */
@@ -36,13 +36,13 @@ export function gateBelow({ object }: FunctionName): FunctionName {
 }
 
 /** What a task finds on its way from a function of a target to where it stays. */
-export function below(state: State, f: FunctionName, depth: number, fault: boolean): Below {
+export function below(state: State, f: FunctionName, depth: number, exception: boolean): Below {
   const gate = functionKey(gateBelow(f));
   const probed = state.probes.some((p) => p.alive && p.place === 'return' && functionKey(p.function) === gate);
-  if (probed) return { depth, fault, trampoline: 'kretprobe' };
+  if (probed) return { depth, exception, trampoline: 'kretprobe' };
   const { tracing } = state;
   const traced = state.ftraceOn && tracing?.tracer === 'function_graph' && functionKey(tracing.function) === gate;
-  return { depth, fault, trampoline: traced ? 'graph tracer' : 'none' };
+  return { depth, exception, trampoline: traced ? 'graph tracer' : 'none' };
 }
 
 /**
@@ -51,8 +51,8 @@ export function below(state: State, f: FunctionName, depth: number, fault: boole
  * trampoline is an entry like any other (arch/x86/kernel/unwind_frame.c:268-272, 4.14). ORC alone goes on behind what an
  * exception has left (arch/x86/kernel/stacktrace.c:56-57 and arch/arm64/kernel/stacktrace.c:404-405, 7.3.4).
  */
-export function traceOf({ depth, trampoline, fault }: Below, { capabilities }: Facts): Trace {
+export function traceOf({ depth, trampoline, exception }: Below, { capabilities }: Facts): Trace {
   const lost = trampoline === 'kretprobe' && !capabilities.has('finds-probed-returns');
   const orc = capabilities.has('unwinds-exceptions');
-  return { reliable: depth < depths.tooDeep && !(fault && !orc) && !(lost && orc), hidden: lost && !orc };
+  return { reliable: depth < depths.tooDeep && !(exception && !orc) && !(lost && orc), hidden: lost && !orc };
 }

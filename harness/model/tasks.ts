@@ -18,13 +18,19 @@ export interface Frame {
 
 /**
  * What a task does where it is: sleeps there, from which a signal may wake it or not; runs there, on a CPU in the kernel,
- * which it gives up when another task wants it; sleeps uninterruptibly in a page fault that it took in the kernel. Or it
- * computes in user space; forks without end; has ended and was not waited for.
+ * which it gives up when another task wants it, or which is taken from it all the time (preempted); sleeps uninterruptibly in a
+ * page fault that it took in the kernel. Or it computes in user space; forks without end; has ended and was not waited for.
  */
-export const activities = ['uninterruptible', 'interruptible', 'running', 'faulting', 'user space', 'forking', 'zombie'] as const;
+export const activities = ['uninterruptible', 'interruptible', 'running', 'preempted', 'faulting', 'user space', 'forking', 'zombie'] as const;
 export type Activity = (typeof activities)[number];
 /** What a task can do inside a function. */
 export type Stay = Exclude<Activity, 'user space' | 'forking' | 'zombie'>;
+
+/** What a task does that stays in a function, as a verb. */
+export function doing(activity: Activity): string {
+  if (activity === 'preempted') return 'is preempted';
+  return activity === 'running' ? 'runs' : 'sleeps';
+}
 
 /** A task that the scenario has put somewhere. */
 export interface Task {
@@ -43,7 +49,7 @@ export interface Task {
 
 /** A user task that is in no function which a patch could replace. */
 export function userTask(tid: number, activity: Exclude<Activity, Stay>): Task {
-  const below: Below = { depth: 0, trampoline: 'none', fault: false };
+  const below: Below = { depth: 0, trampoline: 'none', exception: false };
   return { tid, kind: 'user', activity, frames: [], below, trace: { reliable: true, hidden: false }, signalled: false };
 }
 

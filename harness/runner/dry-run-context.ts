@@ -13,6 +13,7 @@ import * as sights from './dry-run-sights.js';
 import { dryWatch } from './dry-run-watch.js';
 import { fifoOpen } from './fifo.js';
 import { callFile, isExported, knobOf, probeKnob } from './function-calls.js';
+import { requireCompetition } from './preemption.js';
 import { requireShadow, shadowVariables } from './shadow.js';
 import { stormName } from './storms.js';
 import { turns } from './turns.js';
@@ -155,6 +156,7 @@ function park(
 ): Sleeper {
   const { kernel } = record;
   knobOf(f, 'park a task in');
+  if (activity === 'preempted') requireCompetition(kernel.state);
   requireTarget(kernel.state, f.object);
   const enter = (caller: number): Body => {
     const [body = ''] = reachableBodies(kernel.state, f, caller);

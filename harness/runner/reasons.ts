@@ -60,6 +60,8 @@ function isEnough({ model }: SessionRecord, lines: readonly string[]): boolean {
   const held = holders(state);
   const runs = held.filter((h) => h.why === 'running');
   const caught = runs.some((h) => said.some((s) => s.tid === h.task.tid && s.text === reasonOf(h, model.facts)));
+  const preempted = held.filter((h) => h.task.activity === 'preempted');
+  if (!preempted.every((h) => said.some((s) => s.tid === h.task.tid && s.text === reasonOf(h, model.facts)))) return false;
   const often = held.every((h) => said.filter((s) => s.tid === h.task.tid).length >= attempts);
   return often && (runs.length === 0 || caught);
 }

@@ -5,6 +5,7 @@ import type { FunctionName, LivepatchDescription, ModuleDescription, PlainDescri
 import type { ProbePlace, Tracer, WhichPatch } from '../model/operations/index.js';
 import type { ReferenceModel } from '../model/reference.js';
 import type { Construction, ShadowKey } from '../model/shadow.js';
+import type { Stay } from '../model/tasks.js';
 
 /** A clause that a scenario tests; with `needs`, only on kernels that have that capability. */
 export type ClauseUse = string | { readonly clause: string; readonly needs: Capability };
@@ -85,10 +86,11 @@ export interface ParkOptions {
   /** A user task in a system call, a kernel thread of its own, or one that does a work item; a user task when left out. */
   readonly by?: 'user' | 'kernel' | 'work';
   /**
-   * How it sleeps, or that it runs, giving up its CPU when another task wants it; `faulting`, of user tasks only: it sleeps
-   * uninterruptibly in a page fault that it took in the kernel. Uninterruptible when left out.
+   * How it sleeps, or that it runs, giving up its CPU when another task wants it; of user tasks only, `faulting`: it
+   * sleeps uninterruptibly in a page fault that it took in the kernel; `preempted`: it runs, and a task that computes
+   * ({@link ScenarioContext.spin}), which has to be there before, has taken its CPU. Uninterruptible when left out.
    */
-  readonly activity?: 'uninterruptible' | 'interruptible' | 'running' | 'faulting';
+  readonly activity?: Stay;
   /** Frames between the function and where it is: up to 80, which every stack check can take, or 100 to 150, which none can. None when left out. */
   readonly depth?: number;
   /** A user task that has been killed, and sleeps uninterruptibly on its way out of the kernel. */

@@ -8,11 +8,12 @@ import { type FunctionName, functionKey } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
 import { type Body, original, pristine } from '../model/state.js';
 import { type Below, below, gateBelow } from '../model/reliability.js';
-import { isHeld, reachableBodies } from '../model/tasks.js';
+import { doing, isHeld, reachableBodies } from '../model/tasks.js';
 import { fork } from './forks.js';
 import { type FunctionCalls, exportedNames, isExported, knobOf } from './function-calls.js';
 import { interrupt } from './interrupts.js';
 import { readProbe } from './probes.js';
+import { letPreempt } from './preemption.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
 import { awaitEnd } from './task-end.js';
@@ -29,7 +30,7 @@ const patience = {
 const parked = { user: 'task', kernel: 'kernel thread', work: 'work item' } as const;
 
 /** As /proc/<tid>/stat shows it. */
-const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R', faulting: 'D' } as const;
+const stateOf = { uninterruptible: 'D', interruptible: 'S', running: 'R', preempted: 'R', faulting: 'D' } as const;
 
 /** A task in a function of a target module, as far as it does not change. */
 interface Place {
@@ -57,6 +58,7 @@ export async function park(
   const what = `park a ${parked[by]} (${activity}, ${depth} frames deep) in ${f.name}`;
   record.doing = what;
   const knob = knobOf(f, 'park a task in');
+  if (activity === 'preempted') await letPreempt(record);
   const call = calls.io(`${directory}/${knob}`, { write: `${activity} ${depth} ${by}`, read: 80 });
   const asUser = dying ? calls.write(`${directory}/dying`, knob) : call;
   const { tid, task, started } =
@@ -108,7 +110,7 @@ async function startTask(
 ): Promise<Started> {
   // The kernel's worker that looks at tasks pushes one aside on its own CPU, and no other.
   const running = model.states[0]?.tasks.filter((one) => one.activity === 'running').length ?? 0;
-  const cpus = activity === 'running' ? { cpus: [(running + 1) % 2] } : {};
+  const cpus = activity === 'running' ? { cpus: [(running + 1) % 2] } : activity === 'preempted' ? { cpus: [0] } : {};
   const started = await guest.spawn({ kind: 'op', name: 'klp-sleeper', call, threads, ...cpus });
   const task = must(started, what);
   return { tid: task.pid, task, started };
@@ -171,12 +173,11 @@ async function awaitThere(place: Place, after: number): Promise<Body> {
       const there = entry.frames === place.depth + 1;
       if (activity === 'running' ? entry.turns > 0 : there && isObscured(place)) return onlyOne(bodies, place);
       const body = bodies.find((b) => frames.includes(frameOf(f, b)));
-      if (activity !== 'running' && there && body !== undefined) return body;
+      if (activity !== 'running' && there && body !== undefined && (activity !== 'preempted' || interruption.test(frames))) return body;
     }
     if (now === 'Z' || Date.now() > deadline) {
-      const does = activity === 'running' ? 'run' : 'sleep';
       throw new SituationError(
-        `thread ${tid} does not ${does} in ${f.name} (${bodies.join(' or ')}): state ${now}, stack: ${frames.trim() || 'none'}`,
+        `thread ${tid}, which should be ${activity}, is not in ${f.name} (${bodies.join(' or ')}): state ${now}, stack: ${frames.trim() || 'none'}`,
       );
     }
     await sleep(20);
@@ -199,13 +200,13 @@ function isObscured(place: Place): boolean {
 /** What lies between the task and its function, or would if it came now. */
 function wayOf({ record, tid, f, activity, depth }: Place): Below {
   const [state = pristine] = record.model.states;
-  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth, activity === 'faulting');
+  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth, activity === 'faulting' || activity === 'preempted');
 }
 
 async function witness(place: Place, body: Body): Promise<void> {
   const { record, tid, f, activity } = place;
   const { model, guest } = record;
-  const { proof, span } = activity === 'running' ? await runs(place) : await sleeps(place, body);
+  const { proof, span } = await (activity === 'running' ? runs(place) : activity === 'preempted' ? preempted(place, body) : sleeps(place, body));
   // Where every state the kernel may be in has the transition held, the file has to say so in the same span.
   const { states } = model;
   const transition = states.every((s) => isHeld(s, model.facts)) ? states[0]?.transition : undefined;
@@ -215,7 +216,7 @@ async function witness(place: Place, body: Body): Promise<void> {
     proof.push(`${transition.patch}/transition: ${text}`);
     if (text !== '1') throw new SituationError(`transition reads ${text} while thread ${tid} is in ${f.name}`);
   }
-  record.witness(`thread ${tid} ${activity === 'running' ? 'runs' : 'sleeps'} in ${body} of ${f.name}`, proof, span);
+  record.witness(`thread ${tid} ${doing(activity)} in ${body} of ${f.name}`, proof, span);
 }
 
 async function sleeps(place: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
@@ -266,6 +267,21 @@ async function runs(place: Place): Promise<{ proof: string[]; span: Span }> {
       return { proof: [proof], span: { begin: first.span.begin, end: entry.span.end } };
     }
     if (!entry || Date.now() > deadline) throw new SituationError(`thread ${tid} does not run in ${f.name}`);
+    await sleep(20);
+  }
+}
+
+/** What of the kernel's an interrupt leaves on the stack of a task that loses its CPU at its end, on x86-64 and arm64. */
+const interruption = /asm_sysvec_|irqentry_exit|retint_kernel|el1_interrupt|el1_irq/;
+
+/** It is off its CPU, though it never gave that up: an interrupt's frames lie below the function. Now and then it does run. */
+async function preempted({ record, tid, f }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {
+  const deadline = Date.now() + patience.park * record.slowdown;
+  for (;;) {
+    const [stack] = await record.guest.stacks([tid]);
+    const frames = stack?.ok === true ? stack.value : '';
+    if (stack && frames.includes(frameOf(f, body)) && interruption.test(frames)) return { proof: frames.trim().split('\n'), span: stack.span };
+    if (Date.now() > deadline) throw new SituationError(`thread ${tid} is not preempted in ${f.name}; its stack: ${frames.trim() || 'none'}`);
     await sleep(20);
   }
 }

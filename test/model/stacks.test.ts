@@ -8,7 +8,7 @@ import { predict } from '../../harness/model/observations/index.js';
 import { type Operation, step } from '../../harness/model/operations/index.js';
 import { depths, traceOf } from '../../harness/model/reliability.js';
 import { type Facts, type State, pristine } from '../../harness/model/state.js';
-import { holders, unseen } from '../../harness/model/tasks.js';
+import { type Stay, holders, unseen } from '../../harness/model/tasks.js';
 
 /* What the stack check makes of stacks, and what is logged of it. */
 
@@ -24,7 +24,7 @@ function after(facts: Facts, ...ops: readonly Operation[]): State {
 }
 
 const load = (module: typeof lib | typeof alpha): Operation => ({ kind: 'load', module });
-const park = (tid: number, f = lib.alpha, depth = 0, activity: 'uninterruptible' | 'running' = 'uninterruptible'): Operation =>
+const park = (tid: number, f = lib.alpha, depth = 0, activity: Stay = 'uninterruptible'): Operation =>
   ({ kind: 'park', tid, by: 'user', activity, function: f, body: 'original', depth });
 const kretprobe: Operation = { kind: 'probe', function: gateOf(lib), place: 'return', postHandler: false };
 const graph: Operation = { kind: 'trace', tracer: 'function_graph', function: gateOf(lib) };
@@ -63,13 +63,13 @@ void t.test('a stack that is too deep holds every transition but one that turns 
   t.end();
 });
 
-void t.test('only depth, a lost kretprobe and, without ORC, a fault make a stack unreliable', (t) => {
+void t.test('only depth, a lost kretprobe and, without ORC, an exception make a stack unreliable', (t) => {
   const trampoline = fc.constantFrom('none' as const, 'graph tracer' as const, 'kretprobe' as const);
   fc.assert(
-    fc.property(fc.constantFrom(...generationNames), fc.nat(150), trampoline, fc.boolean(), (name, depth, how, fault) => {
-      const { reliable, hidden } = traceOf({ depth, trampoline: how, fault }, factsLike(name));
+    fc.property(fc.constantFrom(...generationNames), fc.nat(150), trampoline, fc.boolean(), (name, depth, how, exception) => {
+      const { reliable, hidden } = traceOf({ depth, trampoline: how, exception }, factsLike(name));
       t.equal(hidden, name === '4.14' && how === 'kretprobe');
-      t.equal(reliable, depth < depths.tooDeep && !(name === '5.10' && how === 'kretprobe') && !(fault && (name === '4.14' || name === '7.3-arm64')));
+      t.equal(reliable, depth < depths.tooDeep && !(name === '5.10' && how === 'kretprobe') && !(exception && (name === '4.14' || name === '7.3-arm64')));
     }),
   );
   t.end();
@@ -128,6 +128,17 @@ void t.test('what the log says of tasks', (t) => {
   const ofRunning = (...of: readonly string[]): boolean =>
     predict(runs, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`), gaps: [1000] }, facts).every((p) => p.holds);
   t.ok(ofRunning(right, '1 is running'), 'it was off its CPU once');
+
+  const preempted = (on: Facts, ...of: readonly string[]): boolean => {
+    const there = after(on, load(lib), park(1, lib.alpha, 0, 'preempted'), load(alpha));
+    return predict(there, { kind: 'reasons', lines: of.map((text) => `livepatch: klp_try_switch_task: x:${text}`), gaps: [1000] }, on).every((p) => p.holds);
+  };
+  const arm = factsLike('7.3-arm64');
+  t.ok(preempted(facts, '1 is running', right), 'it was on its CPU once');
+  t.notOk(preempted(facts, '1 is running', '1 is running'), 'not always: nobody saw its stack');
+  t.notOk(preempted(facts, right, '1 has an unreliable stack'), 'ORC goes on behind an interrupt');
+  t.ok(preempted(arm, '1 has an unreliable stack', '1 is running'), 'frame pointers do not');
+  t.notOk(preempted(arm, right), 'and the stack check says so');
   t.notOk(ofRunning(right), 'nobody has seen it run');
   t.end();
 });

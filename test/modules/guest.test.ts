@@ -106,7 +106,7 @@ async function tryOn(t: Test, name: string): Promise<void> {
       t.equal(await schedulerState(guest, tid), 'ENOENT', 'it is gone when the write returns');
       t.strictSame(await own(), []);
     }
-    for (const wrong of ['uninterruptible 0', 'asleep 0 user', 'running 0 nobody', 'running 151 user', 'faulting 0 kernel']) {
+    for (const wrong of ['uninterruptible 0', 'asleep 0 user', 'running 0 nobody', 'running 151 user', 'faulting 0 kernel', 'preempted 0 kernel']) {
       t.equal(await wrote('/proc/klp_target/beta', wrong), 'EINVAL', wrong);
     }
   });
@@ -159,6 +159,30 @@ async function tryOn(t: Test, name: string): Promise<void> {
     t.equal(await ask(parked, 'klp_target_quiet'), 'original');
     t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
     t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } });
+  });
+
+  await t.test('a task is preempted where it is, again and again, and is let go', async (t) => {
+    const mode = '/sys/kernel/debug/sched/preempt';
+    const before = /\((\w+)\)/.exec(await text(mode))?.[1] ?? '';
+    t.equal(await wrote(mode, 'full'), 'OK');
+    const cpus = [0];
+    const other = must(await guest.spawn({ kind: 'spin', name: 'klp-other', cpus }), 'a task that wants the CPU');
+    const call = calls.io('/proc/klp_target/alpha', { write: 'preempted 1 user', read: 80 });
+    const parked = must(await guest.spawn({ kind: 'op', name: 'klp-preempted', call, cpus }), 'a task that is preempted');
+    const switches = async (kind: string): Promise<number> =>
+      Number(new RegExp(`^${kind}_ctxt_switches:\\s*(\\d+)$`, 'm').exec(await text(`/proc/${parked.pid}/status`))?.[1]);
+    await until('it is in there', async () => /^\d+ \d+ [1-9]/.test(await text('/proc/klp_target/sleepers')));
+    const [gaveUp, lost] = [await switches('voluntary'), await switches('nonvoluntary')];
+    await until('it has lost its CPU again', async () => (await switches('nonvoluntary')) > lost);
+    t.equal(await switches('voluntary'), gaveUp, 'it gives up nothing');
+    await until('an interrupt on its stack', async () =>
+      /asm_sysvec_[^]*replacement_0\+[^]*\[klp_patch\]/.test(must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack')));
+    t.equal(await ask(parked, 'klp_target_quiet'), 'original');
+    t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
+    t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } });
+    must(await guest.kill(other.pid, 'SIGKILL'), 'kill');
+    must(await guest.wait(other, 60_000), 'its end');
+    t.equal(await wrote(mode, before), 'OK');
   });
 
   await t.test('a signal has the system call of an interruptible sleeper restarted', async (t) => {

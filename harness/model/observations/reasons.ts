@@ -46,7 +46,8 @@ function checking({ capabilities }: Facts): string {
 /**
  * Each task that holds the transition is named, with its reason and no other, and nobody else is; but for idle tasks
  * (pid 0), which may be running at every attempt. A running task may be off its CPU, for it gives it up to the kernel's worker
- * that makes the attempt: then its stack is looked at. Not all of several are off theirs every time.
+ * that makes the attempt: then its stack is looked at. Not all of several are off theirs every time. One that is preempted
+ * may for once be on its CPU.
  */
 export const reasonsRule: Rule<'reasons'> = (state, { lines, gaps }, facts) => {
   const said = loggedReasons(lines);
@@ -78,7 +79,13 @@ function ofHolder(holder: Holder, said: readonly LoggedReason[], facts: Facts): 
   const { tid } = holder.task;
   const seen = said.filter((s) => s.tid === tid).map((s) => s.text);
   const reason = reasonOf(holder, facts);
-  const may = holder.why === 'running' ? [reason, `${checking(facts)}: has an unreliable stack`, asleep(holder.frame.function.name, facts)] : [reason];
-  const holds = seen.length > 0 && seen.every((text) => may.includes(text));
+  const may = [reason, ...otherReasons(holder, facts)];
+  const holds = seen.length > 0 && seen.every((text) => may.includes(text)) && (holder.task.activity !== 'preempted' || seen.includes(reason));
   return prediction(clauseOf[holder.why], `why thread ${tid} is not switched`, distinct(seen), may.join(' or '), holds);
+}
+
+/** What the kernel may say of a task at some attempt, beside the reason. */
+function otherReasons(holder: Holder, facts: Facts): readonly string[] {
+  if (holder.why === 'running') return [`${checking(facts)}: has an unreliable stack`, asleep(holder.frame.function.name, facts)];
+  return holder.task.activity === 'preempted' ? [running] : [];
 }

@@ -2,7 +2,7 @@
 import type { ClauseId } from '../catalogue/types.js';
 import { entriesOf, functionKey } from '../description.js';
 import { type Facts, type PatchState, type State, type Transition, entryFor, isLoaded, original, patchInTransition } from '../state.js';
-import { type Frame, type Holder, type Task, holders, kernelThreadsHold, leavesOnSignal, stragglers, unseen } from '../tasks.js';
+import { type Frame, type Holder, type Task, doing, holders, kernelThreadsHold, leavesOnSignal, stragglers, unseen } from '../tasks.js';
 import { type Prediction, type Rule, type SeenThread, prediction } from './types.js';
 
 // ---- patch_state -----------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ const placeOf = ({ body, function: f }: Frame): string => `${body} of ${function
 
 function reasonText(holder: Holder): string {
   if (holder.why === 'unreliable') return 'has a stack that is not reliable';
-  return `${holder.why === 'running' ? 'runs' : 'sleeps'} in ${placeOf(holder.frame)}`;
+  return `${doing(holder.task.activity)} in ${placeOf(holder.frame)}`;
 }
 
 /** The clauses that have a task hold the transition. */
@@ -149,7 +149,7 @@ function holdingClauses(state: State, holder: Holder, target: PatchState): reado
   const objects = new Set((patch ? entriesOf(patch.description) : []).map((e) => e.object.name).filter((name) => isLoaded(state, name)));
   return [
     holdingClause(state, frame, target),
-    ...(why === 'frame' && (depth > 0 || trampoline !== 'none' || task.below.fault) ? ['CHK-4'] : []),
+    ...(why === 'frame' && (depth > 0 || trampoline !== 'none' || task.below.exception) ? ['CHK-4'] : []),
     ...(why === 'running' ? ['CHK-6'] : []),
     ...(objects.size > 1 ? ['CHK-8'] : []),
   ];

@@ -22,7 +22,7 @@ struct question {
 struct sleeper {
 	struct list_head list;
 	struct task_struct *task;
-	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING, FAULTING } activity;
+	enum { UNINTERRUPTIBLE, INTERRUPTIBLE, RUNNING, PREEMPTED, FAULTING } activity;
 	/* That a faulting one maps. */
 	struct file *file;
 	bool released;
@@ -75,11 +75,17 @@ static void answer(struct sleeper *s, struct question *q)
 	s->answering = false;
 }
 
-/* On its CPU, which it gives up to any other task that wants it. */
+/*
+ * On its CPU, which it gives up to any other task that wants it; or which such a
+ * task has to take from it, and nearly always has: no kernel but one that
+ * preempts survives that.
+ */
 static void run_here(struct sleeper *s)
 {
 	struct question *q;
 
+	if (s->activity == PREEMPTED)
+		set_user_nice(current, MAX_NICE);
 	while (!READ_ONCE(s->released)) {
 		q = xchg(&s->question, NULL);
 		if (q) {
@@ -89,7 +95,8 @@ static void run_here(struct sleeper *s)
 		WRITE_ONCE(s->turns, s->turns + 1);
 		cpu_relax();
 		/* Not cond_resched(): 6.12 would look at the task there. */
-		schedule();
+		if (s->activity == RUNNING)
+			schedule();
 	}
 }
 
@@ -127,7 +134,7 @@ static WHOLE unsigned int sleep_below(struct sleeper *s, unsigned int depth)
 	WRITE_ONCE(s->frames, s->frames + 1);
 	if (depth)
 		frames = sleep_below(s, depth - 1);
-	else if (s->activity == RUNNING)
+	else if (s->activity == RUNNING || s->activity == PREEMPTED)
 		run_here(s);
 	else if (s->activity == FAULTING)
 		fault_here(s);

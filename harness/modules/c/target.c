@@ -10,9 +10,10 @@
  * alpha, beta     write "<activity> <depth> <who>": the calling task (user), or
  *                 a kernel thread (kernel) or a work item (work), enters the function and stays
  *                 there, <depth> frames below it, until released: asleep
- *                 (uninterruptible or interruptible), running, or (faulting,
- *                 a user task only) uninterruptible in a page fault that it
- *                 took in the kernel. A later read of the same open file gives what the function said, or the
+ *                 (uninterruptible or interruptible), running, or (a user task
+ *                 only) preempted, as long as another one wants its CPU, or
+ *                 faulting: uninterruptible in a page fault that it took in the
+ *                 kernel. A later read of the same open file gives what the function said, or the
  *                 thread id of the kernel's thread. A signal to an interruptible
  *                 one has the system call restarted.
  * dying           write alpha or beta: the calling task stays until it is killed,
@@ -219,6 +220,7 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 		[UNINTERRUPTIBLE] = "uninterruptible",
 		[INTERRUPTIBLE] = "interruptible",
 		[RUNNING] = "running",
+		[PREEMPTED] = "preempted",
 		[FAULTING] = "faulting",
 	};
 	struct sleeper s = { .task = current, .file = file };
@@ -236,7 +238,7 @@ static ssize_t function_write(struct file *file, const char __user *buf, size_t 
 	if (i == ARRAY_SIZE(activities) || (strcmp(who, "user") && strcmp(who, "kernel") && strcmp(who, "work")))
 		return -EINVAL;
 	s.activity = i;
-	if (s.activity == FAULTING && strcmp(who, "user"))
+	if ((s.activity == FAULTING || s.activity == PREEMPTED) && strcmp(who, "user"))
 		return -EINVAL;
 
 	if (strcmp(who, "user")) {
