@@ -83,11 +83,19 @@ export async function execs(record: SessionRecord): Promise<Busy> {
   const pid = await shell(record, `exec sh ${script} 0`);
   const progress = async (): Promise<Progress> => {
     const outcome = await guest.readText(`/proc/${pid}/cmdline`);
-    const argument = must(outcome, `command line of thread ${pid}`).split('\0')[2];
-    // There is none while its address space is being exchanged.
-    return { count: Number(argument ?? 0), span: outcome.span };
+    return { count: executed(must(outcome, `command line of thread ${pid}`)), span: outcome.span };
   };
   return { unit: 'programs were executed', enough: 20, progress, end: () => end(record) };
+}
+
+/**
+ * Programs that a storm of execs has executed.
+ * @param commandLine as /proc/<pid>/cmdline has it: before the first of them it is the shell's that is to begin, and there is
+ *   none while the address space is being exchanged
+ */
+export function executed(commandLine: string): number {
+  const [, , count = ''] = commandLine.split('\0');
+  return /^\d+$/.test(count) ? Number(count) : 0;
 }
 
 /** MiB that are left free, of which a loop takes and gives back a part. */

@@ -44,8 +44,9 @@ export function startsReport(message: string): ReportKind | undefined {
  * - An oops, when nobody knows of the breakpoint any more, in the kernel's own code, not in a module's. Memory may hold another
  *   byte by then (the one before the `<…>` of the `Code:` line), or a breakpoint again: 7.3 patches __schedule() as a transition
  *   begins and again as it ends, milliseconds later.
- * - A lockup at the first instruction of a function, in whose place memory has a call or a nop: ftrace knows the place, so
- *   that its handler has the instruction tried again (ftrace_int3_handler(), arch/x86/kernel/ftrace.c), without end.
+ * - A lockup at the first instruction of a function, in whose place memory has a call or a nop, as far as it can be read (the
+ *   kernel prints none of a function at the very begin of a module): ftrace knows the place, so that its handler has the
+ *   instruction tried again (ftrace_int3_handler(), arch/x86/kernel/ftrace.c), without end.
  *
  * @param lines of a report, time stamps and all
  */
@@ -54,5 +55,5 @@ export function isStaleBreakpoint(lines: readonly string[]): boolean {
   const at = lines.find((line) => /\bRIP: /.test(line)) ?? '';
   if (/\bint3: 0000 \[#1\]/.test(first)) return at !== '' && !/\bRIP: .*\[\w+\]/.test(at);
   const code = lines.find((line) => /\bCode: /.test(line)) ?? '';
-  return /\bBUG: soft lockup\b/.test(first) && /\bRIP: .*\+0x0\/0x/.test(at) && /<(e8|0f|66)>/.test(code);
+  return /\bBUG: soft lockup\b/.test(first) && /\bRIP: .*\+0x0\/0x/.test(at) && /<(e8|0f|66)>|Code: Unable to access opcode bytes/.test(code);
 }

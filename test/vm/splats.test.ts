@@ -28,6 +28,8 @@ const loop = [
 void t.test('a breakpoint that a CPU meets again and again, though it has been taken away', (t) => {
   t.equal(isStaleBreakpoint(loop), true);
   t.equal(isStaleBreakpoint(loop.map((line) => line.replace('<e8>', '<cc>'))), false, 'it is there');
+  const unread = loop.map((line) => line.replace(/Code: .*/, 'Code: Unable to access opcode bytes at 0xffffffffc025eff6.'));
+  t.equal(isStaleBreakpoint(unread), true, 'nothing is before it, so that nothing of it is printed');
   t.equal(isStaleBreakpoint(loop.map((line) => line.replace('+0x0/0x20', '+0x5/0x20'))), false, 'not where ftrace patches');
   t.equal(isStaleBreakpoint(loop.map((line) => line.replace('soft lockup', 'workqueue lockup'))), false, 'no CPU is stuck');
   t.end();
