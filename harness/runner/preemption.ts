@@ -4,8 +4,11 @@ import { SituationError } from '../model/reference.js';
 import { type State, pristine } from '../model/state.js';
 import type { SessionRecord } from './session-record.js';
 
-/** Of kernels that can change it as they run (PREEMPT_DYNAMIC, kernel/sched/debug.c). */
-const mode = '/sys/kernel/debug/sched/preempt';
+/** How tasks are preempted, on kernels that can change it as they run (PREEMPT_DYNAMIC, kernel/sched/debug.c). */
+export const mode = '/sys/kernel/debug/sched/preempt';
+
+/** What of the kernel's an interrupt leaves on the stack of a task that loses its CPU at its end, on x86-64 and arm64. */
+export const interruption = /asm_sysvec_|irqentry_exit|retint_kernel|el1_interrupt|el1_irq/;
 
 /**
  * That a task computes which can take the CPU of another.

@@ -13,7 +13,7 @@ import { fork } from './forks.js';
 import { type FunctionCalls, exportedNames, isExported, knobOf } from './function-calls.js';
 import { interrupt } from './interrupts.js';
 import { readProbe } from './probes.js';
-import { letPreempt } from './preemption.js';
+import { interruption, letPreempt } from './preemption.js';
 import type { ParkOptions, Sleeper } from './scenario.js';
 import type { Ending, SessionRecord } from './session-record.js';
 import { awaitEnd } from './task-end.js';
@@ -270,9 +270,6 @@ async function runs(place: Place): Promise<{ proof: string[]; span: Span }> {
     await sleep(20);
   }
 }
-
-/** What of the kernel's an interrupt leaves on the stack of a task that loses its CPU at its end, on x86-64 and arm64. */
-const interruption = /asm_sysvec_|irqentry_exit|retint_kernel|el1_interrupt|el1_irq/;
 
 /** It is off its CPU, though it never gave that up: an interrupt's frames lie below the function. Now and then it does run. */
 async function preempted({ record, tid, f }: Place, body: Body): Promise<{ proof: string[]; span: Span }> {

@@ -6,6 +6,7 @@ import { schedulerState } from '../../harness/guest/tasks.js';
 import { gateOf, livepatch, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import { Bench } from '../../harness/runner/bench.js';
+import { interruption, mode } from '../../harness/runner/preemption.js';
 import { kernelFacts, staticFacts } from '../../harness/runner/probe.js';
 import { findKernel } from '../../kernels/catalogue.js';
 import { patience } from '../vm/stock.js';
@@ -162,9 +163,9 @@ async function tryOn(t: Test, name: string): Promise<void> {
   });
 
   await t.test('a task is preempted where it is, again and again, and is let go', async (t) => {
-    const mode = '/sys/kernel/debug/sched/preempt';
-    const before = /\((\w+)\)/.exec(await text(mode))?.[1] ?? '';
-    t.equal(await wrote(mode, 'full'), 'OK');
+    // A kernel without the file does so always.
+    const before = /\((\w+)\)/.exec(await text(mode))?.[1];
+    if (before !== undefined) t.equal(await wrote(mode, 'full'), 'OK');
     const cpus = [0];
     const other = must(await guest.spawn({ kind: 'spin', name: 'klp-other', cpus }), 'a task that wants the CPU');
     const call = calls.io('/proc/klp_target/alpha', { write: 'preempted 1 user', read: 80 });
@@ -175,14 +176,16 @@ async function tryOn(t: Test, name: string): Promise<void> {
     const [gaveUp, lost] = [await switches('voluntary'), await switches('nonvoluntary')];
     await until('it has lost its CPU again', async () => (await switches('nonvoluntary')) > lost);
     t.equal(await switches('voluntary'), gaveUp, 'it gives up nothing');
-    await until('an interrupt on its stack', async () =>
-      /asm_sysvec_[^]*replacement_0\+[^]*\[klp_patch\]/.test(must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack')));
+    await until('an interrupt on its stack', async () => {
+      const stack = must((await guest.stacks([parked.pid]))[0] ?? failed(), 'stack');
+      return interruption.test(stack) && /replacement_0\+[^]*\[klp_patch\]/.test(stack);
+    });
     t.equal(await ask(parked, 'klp_target_quiet'), 'original');
     t.equal(await wrote('/proc/klp_target/release', String(parked.pid)), 'OK');
     t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } });
     must(await guest.kill(other.pid, 'SIGKILL'), 'kill');
     must(await guest.wait(other, 60_000), 'its end');
-    t.equal(await wrote(mode, before), 'OK');
+    if (before !== undefined) t.equal(await wrote(mode, before), 'OK');
   });
 
   await t.test('a signal has the system call of an interruptible sleeper restarted', async (t) => {
