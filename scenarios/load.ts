@@ -69,3 +69,39 @@ export const inLowMemory = underLoad(
   'Patched functions are called all the time, and hardly any memory is left: a patch is enabled and disabled twice',
   'low-memory',
 );
+
+/** As many as SUSE's qa_test_klp enables one after the other. */
+const succession = Array.from({ length: 15 }, (_none, i) =>
+  livepatch(`klp_pair_${i + 1}`, { klp_target: ['klp_target_alpha', 'klp_target_beta'] }, { uses: [gateOf(lib)] }),
+);
+
+export const quickSuccession = scenario({
+  id: 'fifteen-patches-in-quick-succession',
+  title: 'Patched functions are called all the time: fifteen patches of them are enabled one upon the other, and disabled from the top',
+  clauses: ['ENA-4', 'ENA-12', 'ENA-14', 'TRN-1', 'TRN-2', 'DIS-4', 'DIS-5'],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, ...succession],
+  async run({ load, disable, model, passes, watch, observe }) {
+    await load(lib);
+    const watched = await watch(...succession);
+    const passers = await passes(lib.alpha, lib.beta);
+    for (const patch of succession) {
+      await load(patch);
+      await observe.transitionEnd(patch);
+      await observe.call(lib.alpha);
+      await passers.look({ atLeast: 100 });
+    }
+    await observe.ftrace(lib.alpha);
+    for (const patch of [...succession].reverse()) {
+      await disable(patch);
+      await observe.transitionEnd(patch);
+      if (!model.facts.capabilities.has('registration')) await observe.departure(patch);
+      await observe.call(lib.alpha);
+      await passers.look({ atLeast: 100 });
+    }
+    await observe.ftrace(lib.alpha);
+    await passers.release();
+    await observe.threads();
+    await watched.end();
+  },
+});

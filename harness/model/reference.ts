@@ -24,6 +24,9 @@ export interface Judgement {
   readonly note?: string;
 }
 
+/** Each patch whose end nobody has looked at doubles them. */
+const mostStates = 200;
+
 /** What came of an operation on the kernel. */
 export interface SeenOutcome {
   readonly errno: string;
@@ -64,9 +67,16 @@ export class ReferenceModel {
     return this.#facts;
   }
 
-  /** States the kernel may be in now, what it may have done by itself since the last look included. */
+  /**
+   * States the kernel may be in now, what it may have done by itself since the last look included.
+   * @throws SituationError when they are too many to go through
+   */
   get states(): readonly State[] {
-    return unique(this.#states.flatMap((s) => closure(s, this.#facts)));
+    const all = unique(this.#states.flatMap((s) => closure(s, this.#facts)));
+    if (all.length > mostStates) {
+      throw new SituationError(`the kernel may be in ${all.length} states: nobody has looked at what it does by itself (observe.departure() after a disable, …)`);
+    }
+    return all;
   }
 
   /** Ways an operation may end now. */

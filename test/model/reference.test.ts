@@ -196,3 +196,13 @@ void t.test('a patch on its way out may be gone before or after the next transit
   t.strictSame(errnosNow, ['EINVAL', 'ENODEV', 'ENOENT'], 'it cannot be enabled again');
   t.end();
 });
+
+void t.test('patches that leave while nobody looks are possibilities, and there is an end to them', (t) => {
+  const patches = Array.from({ length: 12 }, (_none, i) => livepatch(`klp_p${i}`, { klp_target: ['klp_target_alpha'] }));
+  const down = [...patches].reverse().map((patch) => write(patch, '0'));
+  const begin = [load(lib), ...patches.map(load)];
+  t.equal(after(today, ...begin, ...down.slice(0, 3)).states.length, 8, 'each may be gone, or not');
+  t.throws(() => after(today, ...begin, ...down), { constructor: SituationError, message: /^the kernel may be in \d+ states: .*observe\.departure\(\)/ });
+  t.equal(after(registration, ...begin, ...down).states.length, 1, 'there they stay');
+  t.end();
+});
