@@ -27,6 +27,7 @@ export {
   gateOf,
   livepatch,
   plain,
+  replacementOf,
   target,
   vmlinux,
   type FaultId,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { type ProbeOptions, type Scenario, livepatch, scenario, target, vmlinux } from '../harness/index.js';
+import { type ProbeOptions, type Scenario, livepatch, replacementOf, scenario, target, vmlinux } from '../harness/index.js';
 
 const lib = target('klp_target');
 const patch = livepatch('klp_alpha', { klp_target: ['klp_target_alpha'] });
@@ -223,6 +223,35 @@ export const enabledWhileOff = scenario({
 });
 
 // ---- tracers -----------------------------------------------------------------------------------------------------
+
+export const tracedReplacement = scenario({
+  id: 'traced-replacement',
+  title: 'Either tracer records the calls that reach the replacement of the newest patch, and none once a newer patch has taken them',
+  clauses: ['FTR-6', 'ENA-12', 'DIS-4'],
+  needs: ['livepatch', 'reliable-stacks', 'function-tracer', 'graph-tracer'],
+  modules: [lib, patch, second],
+  async run({ load, disable, trace, untrace, observe }) {
+    await load(lib);
+    await load(patch);
+    await observe.transitionEnd(patch);
+    await trace('function', replacementOf(patch, lib.alpha));
+    await observe.traced(lib.alpha);
+    await load(second);
+    await observe.transitionEnd(second);
+    await observe.traced(lib.alpha);
+    await untrace();
+    await trace('function_graph', replacementOf(second, lib.alpha));
+    await observe.traced(lib.alpha);
+    await disable(second);
+    await observe.transitionEnd(second);
+    await observe.traced(lib.alpha);
+    await untrace();
+    await trace('function_graph', replacementOf(patch, lib.alpha));
+    await observe.traced(lib.alpha);
+    await untrace();
+    await observe.call(lib.alpha);
+  },
+});
 
 /** Either order of patch and tracer: both do their work. */
 function beside(id: string, title: string, tracer: 'function' | 'function_graph'): Scenario {

@@ -215,6 +215,24 @@ export function entriesOf(patch: Pick<LivepatchDescription, 'objects'>): readonl
   );
 }
 
+/**
+ * The function that an entry's replacement is in the patch's module.
+ * @param index the entry's place in {@link entriesOf}
+ */
+export function replacementName(index: number): string {
+  return `replacement_${index}`;
+}
+
+/**
+ * What a patch replaces a function with, as tracers know it.
+ * @throws RangeError when the patch does not replace it
+ */
+export function replacementOf(patch: LivepatchDescription, f: FunctionName): FunctionName {
+  const index = entriesOf(patch).findIndex((e) => e.function !== undefined && functionKey(e.function) === functionKey(f));
+  if (index < 0) throw new RangeError(`${patch.name} replaces no ${functionKey(f)}`);
+  return { object: patch.name, name: replacementName(index) };
+}
+
 function functionOf(object: PatchedObject, entry: ReplacedFunction): FunctionName | undefined {
   if (entry.name === null) return undefined;
   const f = { object: object.name, name: entry.name };

@@ -6,6 +6,7 @@ import {
   type UsedSymbol,
   entriesOf,
   objectsOf,
+  replacementName,
   vmlinux,
 } from '../model/description.js';
 
@@ -104,7 +105,7 @@ function isGate(use: UsedSymbol): boolean {
 }
 
 function replacement(patch: LivepatchDescription, object: string, f: ReplacedFunction, index: number): string[] {
-  const name = `replacement_${index}`;
+  const name = replacementName(index);
   switch (signatureOf(object, f.name ?? '')) {
     case 'says':
       return [
@@ -201,7 +202,7 @@ function element(fields: readonly string[]): string {
 function functionFields(f: ReplacedFunction, index: number): string[] {
   return [
     ...(f.name === null ? [] : [`.old_name = "${f.name}"`]),
-    ...(f.replacement === 'missing' ? [] : [`.new_func = ${f.replacement === 'nowhere' ? '(void *)8' : `replacement_${index}`}`]),
+    ...(f.replacement === 'missing' ? [] : [`.new_func = ${f.replacement === 'nowhere' ? '(void *)8' : replacementName(index)}`]),
     ...(f.sympos === undefined ? [] : [`.old_sympos = ${f.sympos}`]),
     ...(f.immediate ? ['.immediate = true'] : []),
   ];

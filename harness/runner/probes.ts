@@ -85,7 +85,9 @@ export async function trace(record: SessionRecord, tracer: Tracer, f: FunctionNa
     const option = tracer === 'function' ? 'CONFIG_FUNCTION_TRACER' : 'CONFIG_FUNCTION_GRAPH_TRACER';
     throw new SituationError(`${what}: the kernel has no such tracer (${option})`);
   }
-  const filtered = await filterFunctions(guest, f.name);
+  // Replacements of several patches have one name.
+  const isReplacement = record.model.states.some((s) => s.patches.some((p) => p.description.name === f.object));
+  const filtered = await filterFunctions(guest, isReplacement ? `${f.name}:mod:${f.object}` : f.name);
   if (!filtered.ok) throw new SituationError(`${what}: ftrace does not know the function: ${filtered.name}`);
   await record.operate({ kind: 'trace', tracer, function: f }, what, () => setTracer(guest, tracer));
 }
@@ -105,6 +107,6 @@ export async function traced(record: SessionRecord, functions: FunctionCalls, f:
   const what = `trace of one call of ${f.name}`;
   record.doing = what;
   const outcome = await readTrace(guest);
-  const times = timesTraced(must(outcome, what), f.name);
+  const times = timesTraced(must(outcome, what), (record.model.states[0]?.tracing?.function ?? f).name);
   record.observe(what, times === 0 ? 'absent' : 'recorded', outcome.span, { kind: 'traced', function: f, seen: times > 0 });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { type FunctionName, functionKey } from '../description.js';
+import { type FunctionName, functionKey, replacementOf } from '../description.js';
 import { type Facts, type State, original, stackOf } from '../state.js';
 import { reachableBodies } from '../tasks.js';
 import { wasRefused } from './behaviour.js';
@@ -47,11 +47,23 @@ export const probeHitRule: Rule<'probe-hit'> = (state, { function: f, hit }, fac
   return [equal(clause, `${probe?.place ?? 'no'} probe of ${functionKey(f)}${patched ? ', patched' : ''}`, hit ? 'runs' : 'does not run', runs ? 'runs' : 'does not run')];
 };
 
-/** Whether a tracer records a call: patched or not. */
+/**
+ * Whether a tracer records a call: set to the function, whether that is patched or not, or to a replacement that the call reaches.
+ */
 export const tracedRule: Rule<'traced'> = (state, { function: f, seen }, facts) => {
   const { tracing } = state;
   // Up to 5.10 the graph tracer takes the address of the replacement for that of the function, and leaves it out.
   const lost = tracing?.tracer === 'function_graph' && stackOf(state, f).length > 0 && !facts.capabilities.has('graph-operations');
-  const records = tracing !== null && functionKey(tracing.function) === functionKey(f) && state.ftraceOn && !lost;
-  return [equal('FTR-6', `${tracing?.tracer ?? 'no'} tracer on ${functionKey(f)}`, seen ? 'records' : 'does not record', records ? 'records' : 'does not record')];
+  const own = tracing !== null && functionKey(tracing.function) === functionKey(f);
+  const records = state.ftraceOn && (own ? !lost : isReached(state, f));
+  const what = `${tracing?.tracer ?? 'no'} tracer on ${functionKey(tracing?.function ?? f)}`;
+  return [equal('FTR-6', what, seen ? 'records' : 'does not record', records ? 'records' : 'does not record')];
 };
+
+/** Whether the tracer is set to the replacement that every call of the function reaches. */
+function isReached(state: State, f: FunctionName): boolean {
+  const [body, other] = reachableBodies(state, f);
+  const patch = state.patches.find((p) => p.description.name === body)?.description;
+  if (!state.tracing || !patch || other !== undefined) return false;
+  return functionKey(state.tracing.function) === functionKey(replacementOf(patch, f));
+}
