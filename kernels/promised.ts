@@ -26,12 +26,12 @@ const livepatch: readonly Capability[] = [
 const since510: readonly Capability[] = [...livepatch, 'states', 'relocations-at-load', 'permanent-ftrace'];
 const since61: readonly Capability[] = [...since510, 'sysfs-patched', 'long-symbol-names'];
 const since612: readonly Capability[] = [...since61, 'switch-at-schedule', 'sysfs-replace'];
-const since7: readonly Capability[] = [...since612, 'sysfs-stack-order', 'ftrace-stays-on'];
+const since7: readonly Capability[] = [...since612, 'sysfs-stack-order', 'ftrace-stays-on', 'preempts-kernel'];
 
 const promises: Readonly<Record<string, readonly Capability[]>> = {
   'bullseye-x86_64': [...since510, 'modversions'],
-  'bookworm-x86_64': [...since61, 'modversions'],
-  'trixie-x86_64': [...since612, 'modversions', 'relocations-cleared'],
+  'bookworm-x86_64': [...since61, 'modversions', 'preempts-kernel'],
+  'trixie-x86_64': [...since612, 'modversions', 'relocations-cleared', 'preempts-kernel'],
   'trixie-backports-x86_64': [...since7, 'relocations-cleared'],
   'bullseye-arm64': ['no-livepatch'],
   'bookworm-arm64': ['no-livepatch'],
