@@ -241,6 +241,59 @@ const stateless = livepatch('klp_stateless', alpha);
 const forgetful = livepatch('klp_forgetful', alpha, { replace: true, states: [{ id: 1, version: 3 }] });
 const complete = livepatch('klp_complete', alpha, { replace: true, states: [{ id: 2, version: 1 }, { id: 1, version: 3 }] });
 
+const callbacks = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'] as const;
+const ofKernel = { name: vmlinux, functions: [{ name: 'cmdline_proc_show' }], callbacks };
+const keeping = livepatch('klp_keeping', [ofKernel], { states: [{ id: 1, version: 1 }] });
+const keepingMore = livepatch('klp_keeping_more', [ofKernel], { states: [{ id: 1, version: 1 }, { id: 2, version: 1 }] });
+const keepingAll = livepatch(
+  'klp_keeping_all',
+  [ofKernel, { name: 'klp_target', functions: [{ name: 'klp_target_alpha' }] }],
+  { replace: true, states: [{ id: 2, version: 2 }, { id: 1, version: 2 }], uses: [gateOf(lib)] },
+);
+
+export const stateData = scenario({
+  id: 'data-of-system-states',
+  title: 'Callbacks find what the patch before keeps in a system state and take it over: upon it, instead of it, in a reversal and a disable',
+  clauses: ['STA-3', 'REP-2', 'TRN-6'],
+  needs: ['livepatch', 'reliable-stacks', 'states', 'replace', 'callbacks'],
+  modules: [lib, keeping, keepingMore, keepingAll],
+  async run({ load, unload, disable, park, observe }) {
+    await load(lib);
+    await load(keeping);
+    await observe.transitionEnd(keeping);
+    await observe.callbacks();
+    await load(keepingMore);
+    await observe.transitionEnd(keepingMore);
+    await observe.callbacks();
+    await disable(keepingMore);
+    await observe.transitionEnd(keepingMore);
+    await observe.departure(keepingMore);
+    await observe.callbacks();
+    await unload(keepingMore);
+
+    await load(keepingMore);
+    await observe.transitionEnd(keepingMore);
+    const sleeper = await park(lib.alpha);
+    await load(keepingAll);
+    await observe.settledThreads();
+    await disable(keepingAll);
+    await observe.transitionEnd(keepingAll);
+    await observe.departure(keepingAll);
+    await observe.callbacks();
+    await unload(keepingAll);
+    await sleeper.release();
+
+    await load(keepingAll);
+    await observe.transitionEnd(keepingAll);
+    for (const patch of [keeping, keepingMore]) await observe.departure(patch);
+    await observe.callbacks();
+    await disable(keepingAll);
+    await observe.transitionEnd(keepingAll);
+    await observe.departure(keepingAll);
+    await observe.callbacks();
+  },
+});
+
 export const systemStates = scenario({
   id: 'system-states',
   title: 'Patches are taken or refused by the versions of the system states that patches before them have',

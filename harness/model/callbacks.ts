@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import type { ClauseId } from './catalogue/types.js';
-import { type CallbackName, type LivepatchDescription, type PatchedObject, objectsOf } from './description.js';
+import { type CallbackName, type LivepatchDescription, type PatchedObject, type SystemState, objectsOf, vmlinux } from './description.js';
 import { type State, isLoaded } from './state.js';
 
 /*
@@ -24,10 +24,46 @@ export function called(
   clause: ClauseId,
   as: ModuleState = 'live',
 ): State {
-  const runs = objects
-    .filter((o) => o.callbacks?.includes(which))
-    .map((o) => ({ clause, text: `${patch.name} ${o.name} ${which}${o.name === 'vmlinux' ? '' : ` ${as}`}` }));
-  return runs.length === 0 ? state : { ...state, callbacks: [...state.callbacks, ...runs] };
+  return objects.reduce((before, o) => {
+    if (o.callbacks?.includes(which) !== true) return before;
+    const text = `${patch.name} ${o.name} ${which}`;
+    if (o.name !== vmlinux) return said(before, clause, `${text} ${as}`);
+    if (!patch.states) return said(before, clause, text);
+    const next = which === 'pre_patch' ? takenOver(before, patch, patch.states) : before;
+    return said(next, 'STA-3', `${text}${patch.states.map(({ id }) => ` state ${id}: ${heldIn(next, patch, id, which)}`).join('')}`);
+  }, state);
+}
+
+function said(state: State, clause: ClauseId, text: string): State {
+  return { ...state, callbacks: [...state.callbacks, { clause, text }] };
+}
+
+// ---- system states -----------------------------------------------------------------------------------------------
+
+/** What the newest of the patches before this one keeps in a state (klp_get_prev_state(), kernel/livepatch/state.c). */
+function keptBefore(state: State, patch: LivepatchDescription, id: number): string | undefined {
+  const listed = state.patches.filter((p) => p.presence === 'listed' || p.description.name === patch.name);
+  const place = listed.findIndex((p) => p.description.name === patch.name);
+  const before = (place < 0 ? listed : listed.slice(0, place)).findLast((p) => p.description.states?.some((s) => s.id === id));
+  return before && state.kept[keyOf(before.description, id)];
+}
+
+function takenOver(state: State, patch: LivepatchDescription, states: readonly SystemState[]): State {
+  const kept = states.map(({ id }): [string, string] => {
+    const before = keptBefore(state, patch, id);
+    return [keyOf(patch, id), before === undefined ? patch.name : `${before}+${patch.name}`];
+  });
+  return { ...state, kept: { ...state.kept, ...Object.fromEntries(kept) } };
+}
+
+/** What a callback finds: post_unpatch the state of the patch before, which tells a reversal from a disable; any other its own. */
+function heldIn(state: State, patch: LivepatchDescription, id: number, which: CallbackName): string {
+  const found = which === 'post_unpatch' ? keptBefore(state, patch, id) : state.kept[keyOf(patch, id)];
+  return found ?? 'nothing';
+}
+
+function keyOf({ name }: LivepatchDescription, id: number): string {
+  return `${name} ${id}`;
 }
 
 /**

@@ -74,7 +74,10 @@ export interface LivepatchDescription {
   readonly immediate?: true;
   /** `klp_patch.replace`, where the generation has it: all patches that are there are replaced by this one. */
   readonly replace?: true;
-  /** `klp_patch.states`, where the generation has them. */
+  /**
+   * `klp_patch.states`, where the generation has them. Callbacks of vmlinux's object keep something in them, which they take over
+   * from the patch before in pre_patch, and say what (harness/modules/c/states.h).
+   */
   readonly states?: readonly SystemState[];
   /** `klp_patch.mod` is NULL. */
   readonly orphan?: true;

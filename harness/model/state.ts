@@ -118,6 +118,8 @@ export interface State {
   readonly tracing: { readonly tracer: Tracer; readonly function: FunctionName } | null;
   /** Callbacks that have run since they were last looked at, as they say it, with the clause that has them run. */
   readonly callbacks: readonly { readonly clause: ClauseId; readonly text: string }[];
+  /** What each patch keeps in the data of its system states, by `<patch> <id>`: the names of all that have kept something there. */
+  readonly kept: Readonly<Record<string, string>>;
   readonly shadow: ShadowState;
   /** What /proc/sys/kernel/ftrace_enabled says. */
   readonly ftraceOn: boolean;
@@ -143,6 +145,7 @@ export const pristine: State = {
   probes: [],
   tracing: null,
   callbacks: [],
+  kept: {},
   shadow: noShadow,
   ftraceOn: true,
   tainted: false,

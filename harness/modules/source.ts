@@ -133,19 +133,27 @@ function replacement(patch: LivepatchDescription, object: string, f: ReplacedFun
   }
 }
 
+function hasCallbacks(patch: LivepatchDescription): boolean {
+  return objectsOf(patch).some((o) => o.callbacks);
+}
+
 /** Each callback says that it runs, and in which state the module is that its object is. */
 function callbacks(patch: LivepatchDescription): string[] {
   const objects = objectsOf(patch);
-  if (!objects.some((o) => o.callbacks)) return [];
+  if (!hasCallbacks(patch)) return [];
+  const keeps = patch.states !== undefined;
   return [
+    ...(keeps ? ['static struct klp_patch patch;', ...stateTable(patch), '#include "states.h"', ''] : []),
     'static void callback(struct klp_object *obj, const char *which)',
     '{',
-    '\tstatic const char *const states[] = {',
+    ...(keeps ? ['\tchar text[300] = "";'] : []),
+    '\tstatic const char *const module_states[] = {',
     '\t\t[MODULE_STATE_LIVE] = " live", [MODULE_STATE_COMING] = " coming", [MODULE_STATE_GOING] = " going",',
     '\t};',
     '',
-    `\tprintk(KERN_INFO "${callbackMark}${patch.name} %s %s%s\\n", obj->name ? obj->name : "${vmlinux}", which,`,
-    '\t       obj->mod ? states[obj->mod->state] : "");',
+    ...(keeps ? keeping : []),
+    `\tprintk(KERN_INFO "${callbackMark}${patch.name} %s %s%s${keeps ? '%s' : ''}\\n", obj->name ? obj->name : "${vmlinux}", which,`,
+    `\t       obj->mod ? module_states[obj->mod->state] : ""${keeps ? ', text' : ''});`,
     '}',
     '',
     ...objects.flatMap((o, i) =>
@@ -159,6 +167,21 @@ function callbacks(patch: LivepatchDescription): string[] {
       ]),
     ),
   ];
+}
+
+/** In the callbacks of the kernel's own object. */
+const keeping = [
+  '\tif (!obj->name) {',
+  '\t\tif (!strcmp(which, "pre_patch"))',
+  '\t\t\ttake_over();',
+  '\t\tsay_states(text, sizeof(text), !strcmp(which, "post_unpatch"));',
+  '\t}',
+  '',
+];
+
+function stateTable({ states }: LivepatchDescription): string[] {
+  const rows = states?.map(({ id, version }) => `\t{ .id = ${id}, .version = ${version} },`);
+  return rows ? ['static struct klp_state states[] = {', ...rows, ...arrayEnd] : [];
 }
 
 function tables(patch: LivepatchDescription): string[] {
@@ -180,10 +203,9 @@ function tables(patch: LivepatchDescription): string[] {
     ...(patch.replace ? ['.replace = true'] : []),
     ...(patch.states ? ['.states = states'] : []),
   ];
-  const states = patch.states?.map(({ id, version }) => `\t{ .id = ${id}, .version = ${version} },`);
   return [
     ...functionTables,
-    ...(states ? ['static struct klp_state states[] = {', ...states, ...arrayEnd] : []),
+    ...(hasCallbacks(patch) ? [] : stateTable(patch)),
     ...(patch.objects === null ? [] : objectTable),
     'static struct klp_patch patch = {',
     ...fields.map((field) => `\t${field},`),

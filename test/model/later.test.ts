@@ -171,6 +171,22 @@ void t.test('system states', (t) => {
   t.end();
 });
 
+void t.test('what callbacks keep in system states goes from patch to patch', (t) => {
+  const callbacks = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'] as const;
+  const keeps = (name: string, ids: readonly number[], replace?: true): LivepatchDescription =>
+    livepatch(name, [{ name: 'vmlinux', functions: [], callbacks }], { states: ids.map((id) => ({ id, version: 1 })), ...(replace ? { replace } : {}) });
+  const [a, b, all] = [keeps('klp_a', [1]), keeps('klp_b', [2, 1]), keeps('klp_all', [1, 2], true)];
+  const last = (state: State): string | undefined => state.callbacks.at(-1)?.text.replace(/ vmlinux /, ' ');
+  t.equal(last(after(load(a))), 'klp_a post_patch state 1: klp_a');
+  t.equal(last(after(load(a), load(b))), 'klp_b post_patch state 2: klp_b state 1: klp_a+klp_b');
+  t.equal(last(after(load(a), load(b), write(b, '0'))), 'klp_b post_unpatch state 2: nothing state 1: klp_a', 'given back');
+  t.equal(last(after(load(b), load(a), load(all), write(all, '0'))), 'klp_all post_unpatch state 1: nothing state 2: nothing', 'nobody is there any more');
+  t.equal(last(after(load(b), load(a), load(all))), 'klp_all post_patch state 1: klp_b+klp_a+klp_all state 2: klp_b+klp_all', 'of the newest that has it');
+  const held = did(after(load(lib), load(b), park(1, lib.alpha)), load({ ...all, objects: [...(all.objects ?? []), ...(one.objects ?? [])] }));
+  t.equal(last(rest(did(held, write(all, '0')))), 'klp_all post_unpatch state 1: klp_b state 2: klp_b', 'a reversal finds who is there');
+  t.end();
+});
+
 // ---- invariants over random operations -------------------------------------------------------------------------
 
 const patches = [one, two, all, every, bad];

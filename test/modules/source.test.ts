@@ -68,6 +68,10 @@ void t.test('callbacks', (t) => {
 void t.test('system states', (t) => {
   const source = later(livepatch('klp_states', {}, { states: [{ id: 1, version: 2 }] }));
   t.match(source, /klp_state states\[\] = \{\n\t\{ \.id = 1, \.version = 2 \},\n\t\{ \}\n\};[^]*\.states = states,\n\};/);
+  const keeping = later(livepatch('klp_keeping', [{ name: 'vmlinux', functions: [], callbacks: ['pre_patch'] }], { states: [{ id: 1, version: 2 }] }));
+  t.equal(keeping.split('klp_state states[] = {').length, 2, 'one table');
+  t.match(keeping, /klp_state states\[\][^]*#include "states\.h"[^]*take_over\(\);[^]*pre_patch_0\(/, 'which callbacks keep something in');
+  t.notMatch(source, /states\.h/);
   t.end();
 });
 

@@ -43,4 +43,24 @@ export const states: readonly Clause[] = [
     },
     confirmed: true,
   },
+  {
+    id: 'STA-3',
+    section,
+    statement:
+      'A callback finds the states of its own patch and, of the patches before it, the newest that has the state: with what they ' +
+      'keep in it, so that it can be taken over, and given back when the transition is turned round.',
+    documents: [],
+    code: ['kernel/livepatch/state.c:31-84 (5.10.262)', 'kernel/livepatch/state.c:31-84 (7.3.4)'],
+    mainline:
+      'klp_get_state() and klp_get_prev_state() give the state in every callback of a transition. There is a state before in an ' +
+      'enable upon or instead of a patch that has it, in its reversal, and in the disable of a patch above another one.',
+    later: {
+      documents: [
+        systemState('55-63', 'The two functions find the state of a given patch, and that of the patches that are there already.'),
+        systemState('92-100', 'A change can be taken over from a patch that is replaced, and is restored when the transition is reverted.'),
+        systemState('150-154', 'post_unpatch tells a reversal from a disable by klp_get_prev_state().'),
+      ],
+    },
+    confirmed: true,
+  },
 ];
