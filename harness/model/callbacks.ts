@@ -38,6 +38,26 @@ function said(state: State, clause: ClauseId, text: string): State {
   return { ...state, callbacks: [...state.callbacks, { clause, text }] };
 }
 
+/**
+ * The state after an enable that stopped at an object: those before it were patched and are not any more.
+ * @param refused pre_patch of the object has failed; else ftrace refused one of its functions
+ */
+export function calledInVain(state: State, patch: LivepatchDescription, at: PatchedObject, refused: boolean): State {
+  const objects = loadedObjects(state, patch);
+  const before = objects.slice(0, objects.indexOf(at));
+  const prepared = called(state, patch, [...before, at], 'pre_patch', 'CBK-5');
+  const undone = called(prepared, patch, before, 'post_unpatch', 'CBK-5');
+  return refused ? undone : called(undone, patch, [at], 'post_unpatch', 'CBK-7');
+}
+
+/** The state after a patch has let go of a module: pre_unpatch and post_unpatch, in a transition of the patch the second only. */
+export function calledOnGoing(state: State, patch: LivepatchDescription, module: string, as: ModuleState, clause: ClauseId): State {
+  const objects = objectsOf(patch).filter((o) => o.literal !== true && o.name === module);
+  const inTransition = state.transition?.patch === patch.name;
+  const before = inTransition ? state : called(state, patch, objects, 'pre_unpatch', clause, as);
+  return called(before, patch, objects, 'post_unpatch', clause, as);
+}
+
 // ---- system states -----------------------------------------------------------------------------------------------
 
 /** What the newest of the patches before this one keeps in a state (klp_get_prev_state(), kernel/livepatch/state.c). */
@@ -64,24 +84,4 @@ function heldIn(state: State, patch: LivepatchDescription, id: number, which: Ca
 
 function keyOf({ name }: LivepatchDescription, id: number): string {
   return `${name} ${id}`;
-}
-
-/**
- * The state after an enable that stopped at an object: those before it were patched and are not any more.
- * @param refused pre_patch of the object has failed; else ftrace refused one of its functions
- */
-export function calledInVain(state: State, patch: LivepatchDescription, at: PatchedObject, refused: boolean): State {
-  const objects = loadedObjects(state, patch);
-  const before = objects.slice(0, objects.indexOf(at));
-  const prepared = called(state, patch, [...before, at], 'pre_patch', 'CBK-5');
-  const undone = called(prepared, patch, before, 'post_unpatch', 'CBK-5');
-  return refused ? undone : called(undone, patch, [at], 'post_unpatch', 'CBK-7');
-}
-
-/** The state after a patch has let go of a module: pre_unpatch and post_unpatch, in a transition of the patch the second only. */
-export function calledOnGoing(state: State, patch: LivepatchDescription, module: string, as: ModuleState, clause: ClauseId): State {
-  const objects = objectsOf(patch).filter((o) => o.literal !== true && o.name === module);
-  const inTransition = state.transition?.patch === patch.name;
-  const before = inTransition ? state : called(state, patch, objects, 'pre_unpatch', clause, as);
-  return called(before, patch, objects, 'post_unpatch', clause, as);
 }
