@@ -52,13 +52,13 @@ export const states: readonly Clause[] = [
     documents: [],
     code: ['kernel/livepatch/state.c:31-84 (5.10.262)', 'kernel/livepatch/state.c:31-84 (7.3.4)'],
     mainline:
-      'klp_get_state() and klp_get_prev_state() give the state in every callback of a transition. There is a state before in an ' +
+      'In every callback of a transition klp_get_state() and klp_get_prev_state() give the state. There is a state before in an ' +
       'enable upon or instead of a patch that has it, in its reversal, and in the disable of a patch above another one.',
     later: {
       documents: [
         systemState('55-63', 'The two functions find the state of a given patch, and that of the patches that are there already.'),
         systemState('92-100', 'A change can be taken over from a patch that is replaced, and is restored when the transition is reverted.'),
-        systemState('150-154', 'post_unpatch tells a reversal from a disable by klp_get_prev_state().'),
+        systemState('150-154', 'By klp_get_prev_state() post_unpatch tells a reversal from a disable.'),
       ],
     },
     confirmed: true,
