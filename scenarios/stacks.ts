@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { gateOf, livepatch, scenario, target, vmlinux } from '../harness/index.js';
+import { type Scenario, gateOf, livepatch, scenario, target, vmlinux } from '../harness/index.js';
 
 /* What the stack check finds on a stack, and what it says of it. */
 
@@ -179,72 +179,55 @@ export const graphTracedCallee = scenario({
   },
 });
 
-export const faultInside = scenario({
-  id: 'page-fault-below-the-patched-function',
-  title: 'A task that waits in a page fault of the kernel below the patched function is not switched; where the stack is unreliable then, neither is one outside',
-  clauses: [{ clause: 'CHK-4', needs: 'unwinds-exceptions' }, 'TRN-5'],
-  needs: ['livepatch', 'reliable-stacks', 'dynamic-debug'],
-  modules: [lib, alpha],
-  async run({ load, disable, park, observe }) {
-    await load(lib);
-    const inside = await park(lib.alpha, { activity: 'faulting' });
-    const outside = await park(lib.beta, { activity: 'faulting', depth: 3 });
-    await load(alpha);
-    await observe.settledThreads();
-    await observe.reasons();
-    await inside.witness();
-    await outside.witness();
-    await inside.release();
-    await observe.settledThreads();
-    await observe.transitionEnd(alpha);
-    await outside.release();
-    await observe.transitionEnd(alpha);
+/** What the kernel was interrupted by stands on a task's stack: a stack check goes on behind it, or finds the stack unreliable. */
+function exceptionBelow(activity: 'faulting' | 'preempted', id: string, title: string): Scenario {
+  return scenario({
+    id,
+    title: `${title}, below the patched function, is not switched; where the stack is unreliable then, neither is one outside`,
+    clauses: [{ clause: 'CHK-4', needs: 'unwinds-exceptions' }, 'TRN-5'],
+    needs: ['livepatch', 'reliable-stacks', 'dynamic-debug', ...(activity === 'preempted' ? (['preempts-kernel'] as const) : [])],
+    modules: [lib, alpha],
+    async run({ load, disable, park, spin, observe }) {
+      await load(lib);
+      const computing = activity === 'preempted' ? await spin() : undefined;
+      const inside = await park(lib.alpha, { activity });
+      const outside = await park(lib.beta, { activity, depth: 3 });
+      await load(alpha);
+      await observe.settledThreads();
+      await observe.reasons();
+      await inside.witness();
+      await inside.call(lib.alpha);
+      await outside.witness();
+      await inside.release();
+      await observe.settledThreads();
+      await observe.transitionEnd(alpha);
+      await outside.release();
+      await observe.transitionEnd(alpha);
 
-    const after = await park(lib.alpha, { activity: 'faulting' });
-    await disable(alpha);
-    await observe.settledThreads();
-    await observe.reasons();
-    await after.witness();
-    await after.release();
-    await observe.transitionEnd(alpha);
-    await observe.call(lib.alpha);
-  },
-});
+      const after = await park(lib.alpha, { activity });
+      await disable(alpha);
+      await observe.settledThreads();
+      await observe.reasons();
+      await after.witness();
+      await after.release();
+      await observe.transitionEnd(alpha);
+      await computing?.release();
+      await observe.call(lib.alpha);
+    },
+  });
+}
 
-export const preemptedInside = scenario({
-  id: 'preempted-below-the-patched-function',
-  title: 'A task that an interrupt took the CPU from, below the patched function, is not switched; where the stack is unreliable then, neither is one outside',
-  clauses: [{ clause: 'CHK-4', needs: 'unwinds-exceptions' }, 'TRN-5'],
-  needs: ['livepatch', 'reliable-stacks', 'preempts-kernel', 'dynamic-debug'],
-  modules: [lib, alpha],
-  async run({ load, disable, park, spin, observe }) {
-    await load(lib);
-    const computing = await spin();
-    const inside = await park(lib.alpha, { activity: 'preempted' });
-    const outside = await park(lib.beta, { activity: 'preempted', depth: 3 });
-    await load(alpha);
-    await observe.settledThreads();
-    await observe.reasons();
-    await inside.witness();
-    await inside.call(lib.alpha);
-    await outside.witness();
-    await inside.release();
-    await observe.settledThreads();
-    await observe.transitionEnd(alpha);
-    await outside.release();
-    await observe.transitionEnd(alpha);
+export const faultInside = exceptionBelow(
+  'faulting',
+  'page-fault-below-the-patched-function',
+  'A task that waits in a page fault of the kernel',
+);
 
-    const after = await park(lib.alpha, { activity: 'preempted' });
-    await disable(alpha);
-    await observe.settledThreads();
-    await observe.reasons();
-    await after.witness();
-    await after.release();
-    await observe.transitionEnd(alpha);
-    await computing.release();
-    await observe.call(lib.alpha);
-  },
-});
+export const preemptedInside = exceptionBelow(
+  'preempted',
+  'preempted-below-the-patched-function',
+  'A task that an interrupt took the CPU from',
+);
 
 const both = livepatch(
   'klp_both',
