@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arch } from '../harness/arch.js';
-import { ElfError, modinfo, readObject } from '../harness/elf/index.js';
+import { ElfError, modinfoFields, readObject } from '../harness/elf/index.js';
 import { InfrastructureError, messageOf } from '../harness/errors.js';
 import { type ModuleFile, moduleName, modulesOf } from '../harness/modules/packed.js';
 import type { AcquiredKernel } from '../kernels/types.js';
@@ -145,11 +145,13 @@ class Shelf {
 
 /**
  * The modules that a module names in its `.modinfo` (kernel: scripts/mod/modpost.c, add_depends).
- * @throws InfrastructureError when the object is no ELF64 relocatable file
+ * @throws InfrastructureError when the object is no ELF64 relocatable file, or has no `.modinfo`
  */
 export function dependencies(name: string, object: Buffer): string[] {
   try {
-    const depends = modinfo(readObject(object), 'depends') ?? '';
+    const fields = modinfoFields(readObject(object));
+    if (fields.length === 0) throw new InfrastructureError(`kernel module ${name} has no .modinfo section`);
+    const depends = fields.find(({ key }) => key === 'depends')?.value ?? '';
     return depends.split(',').filter((other) => other !== '').map(moduleName);
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;

@@ -26,6 +26,11 @@ export type Activity = (typeof activities)[number];
 /** What a task can do inside a function. */
 export type Stay = Exclude<Activity, 'user space' | 'forking' | 'zombie'>;
 
+/** Whether an exception of the kernel's own code lies below the function in which a task stays. */
+export function isInterrupted(activity: Activity): boolean {
+  return activity === 'faulting' || activity === 'preempted';
+}
+
 /** What a task does that stays in a function, as a verb. */
 export function doing(activity: Activity): string {
   if (activity === 'preempted') return 'is preempted';

@@ -8,7 +8,7 @@ import { type FunctionName, functionKey } from '../model/description.js';
 import { SituationError } from '../model/reference.js';
 import { type Body, original, pristine } from '../model/state.js';
 import { type Below, below, gateBelow } from '../model/reliability.js';
-import { doing, isHeld, reachableBodies } from '../model/tasks.js';
+import { doing, isHeld, isInterrupted, reachableBodies } from '../model/tasks.js';
 import { fork } from './forks.js';
 import { type FunctionCalls, exportedNames, isExported, knobOf } from './function-calls.js';
 import { interrupt } from './interrupts.js';
@@ -200,7 +200,7 @@ function isObscured(place: Place): boolean {
 /** What lies between the task and its function, or would if it came now. */
 function wayOf({ record, tid, f, activity, depth }: Place): Below {
   const [state = pristine] = record.model.states;
-  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth, activity === 'faulting' || activity === 'preempted');
+  return state.tasks.find((task) => task.tid === tid)?.below ?? below(state, f, depth, isInterrupted(activity));
 }
 
 async function witness(place: Place, body: Body): Promise<void> {

@@ -6,7 +6,7 @@ import { schedulerState } from '../../harness/guest/tasks.js';
 import { gateOf, livepatch, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import { Bench } from '../../harness/runner/bench.js';
-import { interruption, mode } from '../../harness/runner/preemption.js';
+import { interruption, preemptMode } from '../../harness/runner/preemption.js';
 import { kernelFacts, staticFacts } from '../../harness/runner/probe.js';
 import { findKernel } from '../../kernels/catalogue.js';
 import { patience } from '../vm/stock.js';
@@ -164,8 +164,8 @@ async function tryOn(t: Test, name: string): Promise<void> {
 
   await t.test('a task is preempted where it is, again and again, and is let go', async (t) => {
     // A kernel without the file does so always.
-    const before = /\((\w+)\)/.exec(await text(mode))?.[1];
-    if (before !== undefined) t.equal(await wrote(mode, 'full'), 'OK');
+    const before = /\((\w+)\)/.exec(await text(preemptMode))?.[1];
+    if (before !== undefined) t.equal(await wrote(preemptMode, 'full'), 'OK');
     const cpus = [0];
     const other = must(await guest.spawn({ kind: 'spin', name: 'klp-other', cpus }), 'a task that wants the CPU');
     const call = calls.io('/proc/klp_target/alpha', { write: 'preempted 1 user', read: 80 });
@@ -185,7 +185,7 @@ async function tryOn(t: Test, name: string): Promise<void> {
     t.match(must(await guest.wait(parked, 60_000), 'end'), { outcome: { value: { data: Buffer.from('klp_patch\n') } } });
     must(await guest.kill(other.pid, 'SIGKILL'), 'kill');
     must(await guest.wait(other, 60_000), 'its end');
-    if (before !== undefined) t.equal(await wrote(mode, before), 'OK');
+    if (before !== undefined) t.equal(await wrote(preemptMode, before), 'OK');
   });
 
   await t.test('a signal has the system call of an interruptible sleeper restarted', async (t) => {

@@ -2,7 +2,7 @@
 import { functionKey } from '../description.js';
 import { below, depths, traceOf } from '../reliability.js';
 import type { Facts, State } from '../state.js';
-import { type Task, doing, leavesOnSignal, reachableBodies, switched, userTask } from '../tasks.js';
+import { type Task, doing, isInterrupted, leavesOnSignal, reachableBodies, switched, userTask } from '../tasks.js';
 import { type OperationOf, type Outcome, staged } from './types.js';
 
 /**
@@ -14,7 +14,7 @@ export function park(state: State, op: OperationOf<'park'>, facts: Facts): reado
   if (before !== undefined && before.frames.length > 0) return [];
   if (!reachableBodies(state, op.function, before?.tid).includes(op.body)) return [];
   const { tid, by: kind, activity, depth = 0 } = op;
-  const way = below(state, op.function, depth, activity === 'faulting' || activity === 'preempted');
+  const way = below(state, op.function, depth, isInterrupted(activity));
   const trace = traceOf(way, facts);
   if (depth > depths.fits && depth < depths.tooDeep) return [];
   if (!trace.reliable && state.transition?.arrived.includes(tid) === false) return [];
