@@ -44,7 +44,7 @@ export async function chooseAccel(arch: Arch, choice: AccelChoice, milliseconds 
     return { accel: 'tcg', reason: `an ${arch} guest on this host's ${hostArch()} processor is emulated` };
   }
   const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined);
-  const note = bootId === undefined ? undefined : join(cacheRoot(), 'accel', digest(bootId, qemu).slice(0, 32));
+  const note = bootId === undefined ? undefined : join(cacheRoot(), 'accel', digest(bootId, qemu, bootSector().toString('hex')).slice(0, 32));
   if (note !== undefined && (await readFile(note, 'utf8').catch(() => '')) === 'kvm') {
     return { accel: 'kvm', reason: 'KVM ran a guest since the host was booted' };
   }
@@ -57,16 +57,23 @@ export async function chooseAccel(arch: Arch, choice: AccelChoice, milliseconds 
   return { accel: 'kvm', reason: 'KVM ran a guest just now' };
 }
 
-/** A boot sector: mov dx, 0xf4; mov al, 0x10; out dx, al; hlt; jmp back. With isa-debug-exit, QEMU ends with 0x21. */
+/**
+ * A boot sector that counts down from a hundred million and then ends QEMU with 0x21 (isa-debug-exit). The count is what
+ * tells a processor from a hypervisor that emulates each instruction (a KVM inside a virtual machine may): 50 ms here,
+ * half a second under TCG, a minute there, where firmware and a short sector alone would still be in time.
+ */
 function bootSector(): Buffer {
   const sector = Buffer.alloc(512);
-  sector.set([0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xf4, 0xeb, 0xfd]);
+  sector.set([0x66, 0xb9, 0x00, 0xe1, 0xf5, 0x05]); // mov ecx, 100000000
+  sector.set([0x66, 0x49, 0x75, 0xfc], 6); // dec ecx; jnz back
+  sector.set([0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee], 10); // mov dx, 0xf4; mov al, 0x10; out dx, al
+  sector.set([0xf4, 0xeb, 0xfd], 16); // hlt; jmp back
   sector.set([0x55, 0xaa], 510);
   return sector;
 }
 
 /**
- * Runs the firmware and a boot sector of nine bytes.
+ * Runs the firmware and a boot sector that computes for a moment.
  * @returns undefined when the boot sector's own exit status comes back in time, else what happened instead
  */
 export async function probe(qemu: string, accel: Accel, milliseconds: number): Promise<string | undefined> {
