@@ -9,6 +9,7 @@ import { packagePath } from '../package-root.js';
 import { clean, jsonText } from '../report/text.js';
 import { Bench, type BenchOptions } from '../runner/bench.js';
 import { type Figure, measureBoot, measureGuest, measurePair, spread } from '../runner/figures.js';
+import { measureLint } from '../runner/lint-figures.js';
 import { chooseAccel, parseAccel } from '../vm/accel.js';
 import { interruptible } from './interrupt.js';
 import { withKernelOptions, wholeNumber } from './run.js';
@@ -26,10 +27,10 @@ interface BenchWords extends KernelOptions {
   readonly json?: string;
 }
 
-/** `klp bench [K]`: figures of this host, beside a plain boot on the same host in the same run. Judges nothing. */
+/** `klp bench [K]`: figures of this host, of guests and of lint, beside a plain boot on the same host in the same run. Judges nothing. */
 export function benchCommand(done: (status: number) => void): Command {
   const command = new Command('bench')
-    .description('measure how fast guests boot, are restored and answer on this host')
+    .description('measure how fast guests boot, are restored and answer on this host, and klp lint')
     .argument('[kernel]', 'name in the catalogue')
     .option('--count <n>', 'samples of each figure', wholeNumber(1), 20)
     .option('--json <file>', 'write every sample to this file, too');
@@ -77,9 +78,16 @@ async function measure(request: BenchOptions, words: string, count: number): Pro
   const { gain, qemu } = await measureRunning(request, count, tell);
   print(row('two guests against one', `x ${gain.toFixed(2)}`, '', '', '>= x 1.8'));
   tell(await measureRun(words, count, signal));
+  const linted = kernel.modulesDir === undefined ? undefined : await measureLint(kernel.modulesDir, count, signal);
+  if (linted) {
+    tell(linted.one);
+    tell(linted.all);
+    print(row('  memory / largest module', `x ${(linted.peak / linted.largest).toFixed(1)}`, '', '', ''));
+  }
   const host = { cpus: cpus().length, cpu: cpus()[0]?.model ?? '', node: process.version, qemu };
   const all = figures.map((f) => ({ ...f, ...spread(f.samples), ofBoot: spread(f.samples).median / boot }));
-  return { v: 1, kernel: kernel.name, release: kernel.release, accel, count, host, figures: all, pairGain: gain };
+  const memory = linted && { peak: linted.peak, largestModule: linted.largest };
+  return { v: 1, kernel: kernel.name, release: kernel.release, accel, count, host, figures: all, pairGain: gain, lintMemory: memory };
 }
 
 /** What needs a guest that runs; it is gone afterwards, so that `klp run` has the host for itself. */

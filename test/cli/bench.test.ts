@@ -34,12 +34,15 @@ void t.test('every figure of the stock kernel, once each', async (t) => {
   const cwd = t.testdir({});
   const { status, stdout, stderr } = await klp(['bench', '--count', '1', '--json', 'b.json', '--accel', 'tcg'], { cwd, timeout: patience });
   t.equal(status, 0, stderr);
-  const results = JSON.parse(await readFile(join(cwd, 'b.json'), 'utf8')) as { figures: { name: string; samples: number[] }[]; pairGain: number };
-  t.equal(results.figures.length, 11);
+  const results = JSON.parse(await readFile(join(cwd, 'b.json'), 'utf8')) as { figures: { name: string; samples: number[] }[]; pairGain: number; lintMemory: { peak: number; largestModule: number } };
+  t.equal(results.figures.length, 13);
   for (const { name, samples } of results.figures) {
     t.ok(samples.length === 1 && samples.every((ms) => ms > 0), name);
     t.ok(stdout.includes(`\n${name} `), `${name} is printed`);
   }
   t.match(stdout, /^agent: sweep of [6-9]\d threads /m);
   t.ok(results.pairGain > 0);
+  t.match(stdout, /^klp lint, \d{4} modules /m);
+  const { peak, largestModule } = results.lintMemory;
+  t.ok(largestModule > 1 << 20 && peak > largestModule, 'what the modules and the process took');
 });
