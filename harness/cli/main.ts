@@ -7,6 +7,7 @@ import { packagePath } from '../package-root.js';
 import { benchCommand } from './bench.js';
 import { abortsBisect, bisectCommand } from './bisect.js';
 import { doctorCommand } from './doctor.js';
+import { endWith } from './ending.js';
 import { kernelsCommand } from './kernels.js';
 import { lintCommand } from './lint.js';
 import { mergeCommand } from './merge.js';
@@ -86,4 +87,4 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 const words = process.argv.slice(2);
-process.exitCode = abortsBisect(words, await main(words));
+endWith(abortsBisect(words, await main(words)));

@@ -208,7 +208,7 @@ export class Machine {
     this.stopping = true;
     if (!this.exit && this.control) {
       await this.control.execute('quit', {}, patience.quit).catch(() => undefined);
-      await Promise.race([this.exited, sleep(patience.quit, undefined, { ref: false })]);
+      await this.waitForEnd(patience.quit);
     }
     if (!this.exit) this.kill();
     return this.exited;
@@ -268,7 +268,7 @@ export class Machine {
       this.control = await Promise.race([reaching, gone]);
     } catch (error) {
       // The connection breaks a moment before the process is seen to be gone.
-      await Promise.race([this.exited, sleep(1000)]);
+      await this.waitForEnd(1000);
       throw this.failure('infrastructure', this.exit ? describeExit(this.exit) : messageOf(error), error);
     }
     this.control.emitter.on('event', ({ event, data }) => {
@@ -331,6 +331,11 @@ export class Machine {
     if (complaint !== '') {
       throw this.failure('infrastructure', `${command} ${name}: ${complaint.replace(/^Error: /, '')}`);
     }
+  }
+
+  /** Waits for QEMU's end, but no longer than this. */
+  private async waitForEnd(milliseconds: number): Promise<void> {
+    await within(this.exited, milliseconds, 'QEMU to end').catch(() => undefined);
   }
 
   private kill(): void {

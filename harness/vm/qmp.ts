@@ -65,7 +65,7 @@ export class Qmp {
     const qmp = new Qmp(stream);
     const started = performance.now();
     try {
-      await qmp.orEnd(within(qmp.greeted, milliseconds, "QEMU's greeting"));
+      await within(qmp.orEnd(qmp.greeted), milliseconds, "QEMU's greeting");
       await qmp.execute('qmp_capabilities', {}, Math.max(1, milliseconds - (performance.now() - started)));
     } catch (error) {
       stream.destroy();

@@ -102,6 +102,7 @@ void t.test('Ctrl-C in the middle', { timeout: 15 * minutes }, async (t) => {
   const journal = await readJournal(join(cwd, 'klp-results/latest/journal.ndjson'));
   t.match(journal.events.at(-1), { type: 'run.finished', interrupted: true, exit: 130 });
   t.match(run.stdout, /interrupted/);
+  t.notMatch(run.stderr, /kept from ending/, 'nothing was left open');
 });
 
 void t.test('QEMU is missing', { timeout: 5 * minutes }, async (t) => {
