@@ -13,6 +13,7 @@ import { lintCommand } from './lint.js';
 import { mergeCommand } from './merge.js';
 import { modelCommand } from './model.js';
 import { planCommand } from './plan.js';
+import { reportCommand } from './report.js';
 import { runCommand } from './run.js';
 import { say } from './say.js';
 import { shellCommand } from './shell.js';
@@ -43,6 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
     runCommand(done, version()),
     planCommand(version()),
     mergeCommand(done, version()),
+    reportCommand(),
     bisectCommand(done),
     kernelsCommand(),
     doctorCommand(done),

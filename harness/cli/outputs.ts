@@ -19,6 +19,9 @@ export function outputs(name: string, shown: Reporter, directory: string): reado
   ];
 }
 
+/** What a file is. */
+export const plainDisplay: Display = { colour: false, live: false, columns: 80 };
+
 /** What standard output is. */
 export function display(): Display {
   const { NO_COLOR, FORCE_COLOR, CI } = process.env;
@@ -38,6 +41,6 @@ export function display(): Display {
  */
 function fileOutput(name: string, file: string): Output {
   rmSync(file, { force: true });
-  const reporter = createReporter(name, { colour: false, live: false, columns: 80 });
+  const reporter = createReporter(name, plainDisplay);
   return { name, reporter, write: (text) => appendFileSync(file, text) };
 }

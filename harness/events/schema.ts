@@ -30,6 +30,8 @@ const host = z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.numbe
 /** Which shard of how many, and the digest of the plan that split them. */
 const shardOf = z.object({ index: z.number(), count: z.number(), plan: z.string() });
 const mergedRun = z.object({ shard: z.number(), run: z.string(), wall: z.string(), durationMs: z.number(), host });
+const combinedRun = mergedRun.omit({ shard: true }).extend({ harness: z.string(), finished: z.boolean() });
+const portions = z.array(z.object({ kernel: z.string(), scenarios: z.array(z.string()) }));
 
 const base = {
   v: z.literal(eventVersion),
@@ -58,9 +60,11 @@ const payloads = {
     /** The folder in which `command` was given: what it names is relative to it. */
     cwd: z.string().optional(),
     /** The run is one shard of a plan: of kernels × scenarios only these are run. */
-    shard: shardOf.extend({ executions: z.array(z.object({ kernel: z.string(), scenarios: z.array(z.string()) })) }).optional(),
+    shard: shardOf.extend({ executions: portions }).optional(),
     /** The run was put together from these, by `klp merge`; `host` is where that was done. */
     merged: z.array(mergedRun).optional(),
+    /** `klp report` made one of several whole runs; of kernels × scenarios those asked for `executions`. In no journal. */
+    combined: z.object({ runs: z.array(combinedRun), executions: portions }).optional(),
   }),
   /** A run that had not finished goes on in the same journal; the time between is in `wall` alone. */
   'run.resumed': z.object({

@@ -168,6 +168,7 @@ export class Collector {
       ...(this.#started && { host: this.#started.host }),
       ...(this.#started?.shard && { shard: omit(this.#started.shard, 'executions') }),
       ...(this.#started?.merged && { merged: this.#started.merged }),
+      ...(this.#started?.combined && { combined: this.#started.combined.runs }),
       ...(this.#finished?.missing && { missing: this.#finished.missing }),
       started: this.#first?.wall ?? '',
       finished: this.#finished !== undefined,
@@ -222,9 +223,9 @@ export class Collector {
   }
 }
 
-/** What a run is to do: each scenario on each kernel, or a shard's own. */
+/** What a run is to do: each scenario on each kernel, or a shard's own, or what several runs together were to do. */
 export function executions(event: EventOf<'run.started'>): readonly { kernel: string; scenarios: readonly string[] }[] {
-  return event.shard?.executions ?? event.kernels.map((kernel) => ({ kernel, scenarios: event.scenarios.map((s) => s.id) }));
+  return (event.shard ?? event.combined)?.executions ?? event.kernels.map((kernel) => ({ kernel, scenarios: event.scenarios.map((s) => s.id) }));
 }
 
 function count(results: readonly { verdict: Verdict }[]): ByVerdict {

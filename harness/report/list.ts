@@ -6,7 +6,7 @@ import { painter, verdictColour } from './paint.js';
 import type { Paint } from './paint.js';
 import type { Display, Reporter } from './reporter.js';
 import type { ScenarioResult } from './results-schema.js';
-import { countsText, isBad, summarise } from './summary.js';
+import { countsText, isBad, partOf, summarise } from './summary.js';
 import { clean, duration, fit, plural, width } from './text.js';
 
 const eraseLine = '\r\x1b[2K';
@@ -92,8 +92,7 @@ export class ListReporter implements Reporter {
     this.#total = executions(event).reduce((sum, p) => sum + p.scenarios.length, 0);
     this.#kernelWidth = widest(event.kernels, widestKernel);
     this.#scenarioWidth = widest(ids, widestScenario);
-    const { shard, merged } = event;
-    const part = shard ? `, shard ${shard.index} of ${shard.count}` : merged ? `, merged from ${plural(merged.length, 'shard')}` : '';
+    const part = partOf({ ...event, combined: event.combined?.runs });
     const what = `${plural(ids.length, 'scenario')} on ${plural(event.kernels.length, 'kernel')}${part}`;
     return [
       `klp ${clean(event.harness)}, clause catalogue ${event.catalogue}, run ${clean(event.run)}: ${what}`,

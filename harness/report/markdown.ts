@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { FoldedReporter } from './folded.js';
 import type { KernelResult, Results, ScenarioResult } from './results-schema.js';
-import { isBad } from './summary.js';
-import { clean, duration, plural } from './text.js';
+import { isBad, partOf } from './summary.js';
+import { clean, duration } from './text.js';
 
 /** Rows of each table: a job's summary on GitHub may have 1 MiB. */
 const rowsShown = 100;
@@ -20,13 +20,11 @@ export class MarkdownReporter extends FoldedReporter {
 
 function page(results: Results): string[] {
   const bad = results.scenarios.filter((s) => isBad(s.verdict, results.strict) && s.expected === undefined);
-  const { shard, merged } = results;
-  const part = shard ? `, shard ${shard.index} of ${shard.count}` : merged ? `, merged from ${plural(merged.length, 'shard')}` : '';
   const profile = `profile ${results.profile}${results.strict ? ', strict' : ''}`;
   return [
     `## ${ending(results)}`,
     '',
-    `klp ${text(results.harness)}, clause catalogue ${results.catalogue}, run ${text(results.run)}${part}; ${profile}, ${duration(results.durationMs)}`,
+    `klp ${text(results.harness)}, clause catalogue ${results.catalogue}, run ${text(results.run)}${partOf(results)}; ${profile}, ${duration(results.durationMs)}`,
     '',
     ...kernelTable(results),
     ...section('Missing', results.missing ?? []),

@@ -16,16 +16,20 @@ const makers = {
 export type ReporterName = keyof typeof makers;
 export const reporterNames = Object.keys(makers) as readonly ReporterName[];
 
+/** Other names by which they go. */
+const aliases: Readonly<Record<string, ReporterName>> = { md: 'markdown' };
+
 /**
- * @param name    one of {@link reporterNames}, as on the command line
+ * @param name    one of {@link reporterNames}, as on the command line, or `md`
  * @param display the place its text goes to; only `list` looks at it
  * @throws UsageError with the valid names
  */
 export function createReporter(name: string, display: Display): Reporter {
-  if (!Object.hasOwn(makers, name)) {
+  const own = Object.hasOwn(aliases, name) ? aliases[name] : name;
+  if (own === undefined || !Object.hasOwn(makers, own)) {
     throw new UsageError(`there is no reporter "${name}"`, {
       hint: `use one or more of ${reporterNames.join(', ')}`,
     });
   }
-  return makers[name as ReporterName](display);
+  return makers[own as ReporterName](display);
 }

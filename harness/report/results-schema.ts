@@ -138,6 +138,19 @@ export const resultsSchema = z.object({
       }),
     )
     .optional(),
+  /** The runs, when `klp report` made one of several. */
+  combined: z
+    .array(
+      z.object({
+        run: z.string(),
+        harness: z.string(),
+        wall: z.string(),
+        durationMs: z.number(),
+        finished: z.boolean(),
+        host: z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() }),
+      }),
+    )
+    .optional(),
   /** What no shard has a result of, as text. */
   missing: z.array(z.string()).optional(),
   /** Time of day, ISO 8601, UTC. */

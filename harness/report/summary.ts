@@ -22,6 +22,25 @@ export function isBad(verdict: Verdict, strict: boolean): boolean {
   return verdict === 'fail' || verdict === 'error' || (strict && verdict === 'deviates');
 }
 
+/** What a result is one part of, or was put together from: `, shard 1 of 4`; '' for a run of its own. */
+export function partOf({ shard, merged, combined }: Pick<Results, 'shard' | 'merged'> & { combined?: readonly unknown[] | undefined }): string {
+  if (shard) return `, shard ${shard.index} of ${shard.count}`;
+  if (merged) return `, merged from ${plural(merged.length, 'shard')}`;
+  return combined ? `, put together from ${plural(combined.length, 'run')}` : '';
+}
+
+/**
+ * Why a run is no whole result, whatever its single results say: its exit status is not 0 either. Undefined when it is one.
+ */
+export function notWhole(results: Results): string | undefined {
+  if (!results.finished) return 'the run did not finish';
+  if (results.interrupted) return 'the run was interrupted';
+  if (results.missing !== undefined && results.missing.length > 0) return 'shards are missing';
+  const { fail, deviates, pass } = results.counts.scenarios;
+  // A shard may be all n/a: the merged result is asked.
+  return fail + deviates + pass === 0 && !results.shard ? 'nothing was judged' : undefined;
+}
+
 /**
  * Identifiers by section, runs of numbers joined: `REG-1…4,7`, `EF-01…53`. A section with many gaps gives
  * several words, so that a line can be wrapped between them.

@@ -3,7 +3,7 @@ import type { KlpEvent } from '../events/schema.js';
 import { Collector } from './collect.js';
 import type { Reporter } from './reporter.js';
 import type { ScenarioResult } from './results-schema.js';
-import { isBad } from './summary.js';
+import { isBad, notWhole } from './summary.js';
 import { clean, jsonText } from './text.js';
 
 const textLimit = 2000;
@@ -48,13 +48,9 @@ export class TapReporter implements Reporter {
     let text = this.#version() + this.#rest();
     for (const stale of results.staleExpectations)
       text += comment(`expectation that no longer holds: ${stale}`);
-    const { fail, deviates, pass } = results.counts.scenarios;
-    if (!results.finished) return `${text}Bail out! the run did not finish\n`;
-    if (results.interrupted) return `${text}Bail out! the run was interrupted\n`;
     for (const missing of results.missing ?? []) text += comment(`missing: ${missing}`);
-    if (results.missing !== undefined && results.missing.length > 0) return `${text}Bail out! shards are missing\n`;
-    if (fail + deviates + pass === 0) return `${text}Bail out! nothing was judged\n`;
-    return `${text}1..${this.#points}\n`;
+    const why = notWhole(results);
+    return why === undefined ? `${text}1..${this.#points}\n` : `${text}Bail out! ${why}\n`;
   }
 
   #comments(event: KlpEvent): string {

@@ -5,7 +5,7 @@ import type { Journal } from './journal.js';
 import type { ScenarioResult } from './results.js';
 import type { PastKernel } from './resume.js';
 
-interface ClauseResult {
+export interface ClauseResult {
   readonly clause: string;
   readonly verdict: Verdict;
   readonly scenarios: readonly string[];
@@ -14,7 +14,7 @@ interface ClauseResult {
 }
 
 /** Over several scenarios a clause takes the worst. */
-function clauseResults(results: readonly ScenarioResult[]): readonly ClauseResult[] {
+export function clauseResults(results: readonly Pick<ScenarioResult, 'scenario' | 'clauses'>[]): readonly ClauseResult[] {
   const parts = results.flatMap((r) => r.clauses.map((c) => ({ ...c, scenario: r.scenario })));
   return [...new Set(parts.map((p) => p.clause))].map((clause) => {
     const own = parts.filter((p) => p.clause === clause);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+import { writeFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { UsageError, messageOf } from '../errors.js';
+import type { KlpEvent } from '../events/schema.js';
+import type { Reporter } from '../report/reporter.js';
+import { createReporter, reporterNames } from '../report/reporters.js';
+import { combineRuns } from '../runner/combine.js';
+import { thisHost } from '../runner/run.js';
+import { display, plainDisplay } from './outputs.js';
+import { type ReadRun, readRuns, usualRun } from './report-input.js';
+import { say } from './say.js';
+
+interface ReportWords {
+  readonly format: string;
+  readonly output?: string;
+}
+
+/** `klp report [RUN…]`: a run's journal, or several runs' together, in any form. Runs nothing and judges nothing anew. */
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('show a run again, or several as one, in any form')
+    .argument('[run...]', `folders of klp-results, or journals (default: ${usualRun})`)
+    .option('--format <name>', `what to print: ${reporterNames.join(', ')}`, 'list')
+    .option('--output <file>', 'where it goes, instead of standard output')
+    .action(async (words: readonly string[], { format, output }: ReportWords) => {
+      const reporter = createReporter(format, output === undefined ? display() : plainDisplay);
+      const runs = await readRuns(words);
+      for (const { notice } of runs) if (notice !== undefined) say(`klp: ${notice}`);
+      await write(replay(reporter, eventsOf(runs)), output);
+    });
+}
+
+/** Of one run its own events, of several those of one run that has them all. */
+function eventsOf(runs: readonly ReadRun[]): readonly KlpEvent[] {
+  const [run, ...others] = runs;
+  if (run && others.length === 0) return run.events;
+  const { events, notes } = combineRuns(runs, { command: ['klp', ...process.argv.slice(2)], host: thisHost() });
+  for (const note of notes) say(`klp: ${note}`);
+  return events;
+}
+
+/** What a reporter makes of a stream of events. */
+export function replay(reporter: Reporter, events: readonly KlpEvent[]): string {
+  return events.map((event) => reporter.event(event)).join('') + reporter.end();
+}
+
+async function write(text: string, file: string | undefined): Promise<void> {
+  if (file === undefined) {
+    process.stdout.write(text);
+    return;
+  }
+  await writeFile(file, text).catch((cause: unknown) => {
+    throw new UsageError(`can't write ${file}: ${messageOf(cause)}`, { cause });
+  });
+}
