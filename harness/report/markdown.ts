@@ -29,6 +29,7 @@ function page(results: Results): string[] {
     ...kernelTable(results),
     ...section('Missing', results.missing ?? []),
     ...notAsExpected(bad),
+    ...section('Flaky', results.scenarios.filter((s) => s.flaky).map((s) => `${s.kernel} ${s.scenario}: ${s.verdict} on attempt ${s.attempts}`)),
     ...section('Expectations that no longer hold', results.staleExpectations),
   ];
 }

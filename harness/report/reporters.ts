@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { UsageError } from '../errors.js';
 import { JsonReporter } from './json.js';
+import { JunitReporter } from './junit.js';
+import { KtapReporter } from './ktap.js';
 import { ListReporter } from './list.js';
 import { MarkdownReporter } from './markdown.js';
 import type { Display, Reporter } from './reporter.js';
@@ -9,7 +11,9 @@ import { TapReporter } from './tap.js';
 const makers = {
   list: (display: Display) => new ListReporter(display),
   tap: () => new TapReporter(),
+  ktap: () => new KtapReporter(),
   json: () => new JsonReporter(),
+  junit: () => new JunitReporter(),
   markdown: () => new MarkdownReporter(),
 } as const;
 

@@ -104,10 +104,8 @@ export class TapReporter implements Reporter {
     else if (!ok && expected !== undefined) line += ` # TODO ${escaped(expected)}`;
     // A brace at the end would open a buffered subtest.
     line = `${line.replace(/\{\s*$/, '{.')}\n`;
-    if (!ok) return line + diagnostics(result);
-    if (verdict === 'deviates') {
-      line += diagnostics(result) + comment(`deviates${reason === undefined ? '' : `: ${reason}`}`);
-    }
+    if (!ok || verdict === 'deviates') line += diagnostics(result);
+    if (ok && verdict === 'deviates') line += comment(`deviates${reason === undefined ? '' : `: ${reason}`}`);
     return result.flaky ? line + comment(`flaky: passed on attempt ${result.attempts}`) : line;
   }
 }

@@ -111,7 +111,7 @@ function whichCount(parts: readonly Part[], notes: string[]): Map<string, Finish
       const later = !other || event.wall >= other.wall ? event : other;
       counting.set(execution(event), later);
       if (!other) continue;
-      const [a = '', b = ''] = [files.get(other), file];
+      const [a, b] = [files.get(other) ?? '', file];
       const what = `${event.kernel} are in ${a} and in ${b}; those of ${later === event ? b : a} count, which are the later`;
       twice.set(what, (twice.get(what) ?? 0) + 1);
     }

@@ -2,86 +2,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { Parser } from 'tap-parser';
 import { UsageError } from '../../harness/errors.js';
 import { parseEvent } from '../../harness/events/schema.js';
-import type { KlpEvent } from '../../harness/events/schema.js';
 import { verdicts } from '../../harness/model/verdict.js';
-import type { Verdict } from '../../harness/model/verdict.js';
-import type { Display } from '../../harness/report/reporter.js';
 import { createReporter, reporterNames } from '../../harness/report/reporters.js';
 import { resultsSchema } from '../../harness/report/results-schema.js';
+import { listCounts, plain, report, tally, tapPoints } from './forms.js';
 import { ending, finished, judgement, runArb, started, stream } from './runs.js';
 import type { GeneratedRun } from './runs.js';
 
-const plain: Display = { colour: false, live: false, columns: 80 };
-
-function report(name: string, events: readonly KlpEvent[], display = plain): string {
-  const reporter = createReporter(name, display);
-  return events.map((event) => reporter.event(event)).join('') + reporter.end();
-}
-
-interface Tally {
-  readonly verdicts: Record<Verdict, number>;
-  readonly expected: number;
-}
-const none = (): Record<Verdict, number> => ({ fail: 0, error: 0, deviates: 0, pass: 0, 'n/a': 0 });
-
-function tally(results: readonly { verdict: Verdict; expected?: string | undefined }[]): Tally {
-  const counts = none();
-  for (const { verdict } of results) counts[verdict] += 1;
-  return { verdicts: counts, expected: results.filter((r) => r.expected !== undefined).length };
-}
-
-/** The counts of the summary's line, and those of the lines of the scenarios, which must be the same. */
-function listTally(text: string): { lines: Record<Verdict, number>; summary: Tally } {
-  const lines = none();
-  for (const [, mark = ''] of text.matchAll(
-    /^(fail|error|deviates|pass|n\/a) +kernel-\d+ scenario-\d+ /gim,
-  )) {
-    lines[mark.toLowerCase() as Verdict] += 1;
-  }
-  const counts = none();
-  let expected = 0;
-  const [, sum = ''] = /^scenarios {2}(.*)$/m.exec(text) ?? [];
-  for (const [, n, verdict, known] of sum.matchAll(
-    /(\d+) (fail|error|deviates|pass|n\/a)(?: \((\d+) expected\))?/g,
-  )) {
-    counts[verdict as Verdict] = Number(n);
-    expected += Number(known ?? 0);
-  }
-  return { lines, summary: { verdicts: counts, expected } };
-}
-
-interface Point {
-  ok: boolean;
-  skip: boolean | string;
-  todo: boolean | string;
-  diag: { verdict?: Verdict; repeat?: string } | null;
-}
-
-interface Complete {
-  failures: { tapError?: unknown }[];
-  bailout: boolean | string;
-  plan: { end: number | null };
-}
-
-/** @throws Error when tap's own parser finds anything that is not TAP, or a YAML block it can't read */
-function tapPoints(text: string): Point[] {
-  const points: Point[] = [];
-  for (const [name, data] of Parser.parse(text, { strict: true }) as [string, unknown][]) {
-    if (name === 'extra' || name === 'child') throw new Error(`${name}: ${JSON.stringify(data)}`);
-    if (name === 'assert') points.push(data as Point);
-    if (name === 'complete') {
-      const { failures, bailout, plan } = data as Complete;
-      const bad = failures.filter((f) => typeof f.tapError === 'string');
-      if (bad.length > 0) throw new Error(JSON.stringify(bad));
-      if (!bailout && plan.end !== points.length)
-        throw new Error(`plan ${String(plan.end)}, ${points.length} points`);
-    }
-  }
-  return points;
-}
 
 /** As run.started lists them, whatever order they finished in. */
 function inOrder(results: GeneratedRun['results']): GeneratedRun['results'] {
@@ -91,18 +20,19 @@ function inOrder(results: GeneratedRun['results']): GeneratedRun['results'] {
 
 // A property needs something that throws, so that fast-check can shrink: node:assert, not tap.
 function sameCounts(run: GeneratedRun): void {
-  const wanted = tally(run.results);
+  const { verdicts: counts, expected } = tally(run.results);
+  const wanted = { verdicts: counts, expected };
   const json = resultsSchema.parse(JSON.parse(report('json', run.events)));
   assert.deepEqual(json.counts.scenarios, wanted.verdicts, 'json');
   assert.deepEqual(json.counts.expected, wanted.expected, 'json expected');
-  assert.deepEqual(tally(json.scenarios), wanted, 'json scenarios');
+  assert.deepEqual(tally(json.scenarios).verdicts, counts, 'json scenarios');
   const names = (of: readonly { kernel: string; scenario: string }[]): string[] => of.map((s) => `${s.kernel} ${s.scenario}`);
   assert.deepEqual(names(json.scenarios), names(inOrder(run.results)), 'json order');
   assert.deepEqual(json.counts.clauses, tally(run.clauses).verdicts, 'json clauses');
 
-  const list = listTally(report('list', run.events));
-  assert.deepEqual(list.lines, wanted.verdicts, 'list lines');
-  assert.deepEqual(list.summary, wanted, 'list summary');
+  const list = listCounts(report('list', run.events));
+  assert.deepEqual(list.lines, counts, 'list lines');
+  assert.deepEqual({ verdicts: list.summary.verdicts, expected: list.summary.expected }, wanted, 'list summary');
 
   const points = tapPoints(report('tap', run.events));
   assert.equal(points.length, run.results.length, 'tap points');
@@ -258,11 +188,12 @@ void t.test('an unknown reporter', (t) => {
   for (const name of ['lists', '', 'constructor', '__proto__']) {
     t.throws(() => createReporter(name, plain), {
       message: `there is no reporter "${name}"`,
-      hint: 'use one or more of list, tap, json, markdown',
+      hint: `use one or more of ${reporterNames.join(', ')}`,
     });
   }
   t.throws(() => createReporter('x', plain), UsageError);
-  t.same(reporterNames, ['list', 'tap', 'json', 'markdown']);
+  for (const name of ['list', 'tap', 'ktap', 'json', 'junit', 'markdown'] as const) t.ok(reporterNames.includes(name), name);
+  t.equal(createReporter('md', plain).end(), createReporter('markdown', plain).end(), 'markdown goes by md, too');
   t.equal(verdicts.length, 5);
   t.end();
 });
