@@ -45,6 +45,21 @@ const base = {
 const inKernel = { kernel: z.string() };
 const inScenario = { kernel: z.string(), scenario: z.string() };
 
+/** What was read over time: for pictures, since `seen` sums it up. Milliseconds since the begin of the event's span. */
+const samples = z.object({
+  tracks: z.array(
+    z.object({
+      kind: z.enum(['threads', 'file']),
+      /** Threads (`41 bash`, `9 [kworker/0:1]`, or the number alone) that went the same way, or one file by its path. */
+      of: z.array(z.string()),
+      /** From the first reading that gave the value to the last; the change came between two of them. */
+      values: z.array(z.object({ value: z.string(), from: z.number(), to: z.number() })),
+    }),
+  ),
+  /** Threads for which there was no room. */
+  left: z.number(),
+});
+
 const payloads = {
   'run.started': z.object({
     harness: z.string(),
@@ -127,7 +142,7 @@ const payloads = {
     guest: z.number().optional(),
   }),
   operation: z.object({ ...inScenario, what: z.string(), result: z.string(), span: span.optional() }),
-  observation: z.object({ ...inScenario, what: z.string(), seen: z.string(), span: span.optional() }),
+  observation: z.object({ ...inScenario, what: z.string(), seen: z.string(), span: span.optional(), samples: samples.optional() }),
   /** Proof that the situation a scenario claims existed. */
   witness: z.object({ ...inScenario, situation: z.string(), proof: z.array(z.string()), span: span.optional() }),
   judgement: z.object({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readEnabledFunctions, readKallsyms } from '../guest/kernel-tables.js';
-import { calls, must } from '../guest/guest.js';
+import { type Span, calls, must } from '../guest/guest.js';
 import { type FunctionName, type LivepatchDescription, type ModuleDescription, entriesOf, functionKey, objectsOf, vmlinux } from '../model/description.js';
 import { passed } from '../model/progress.js';
 import { SituationError } from '../model/reference.js';
@@ -14,8 +14,10 @@ import { idleTasks } from './interrupts.js';
 import { Patience } from './patience.js';
 import { probeHit, traced } from './probes.js';
 import { reasons } from './reasons.js';
+import { fileSamples, sweepSamples } from './samples.js';
 import type { Observe } from './scenario.js';
 import type { SessionRecord } from './session-record.js';
+import { followed } from './watch.js';
 
 const livepatchRoot = '/sys/kernel/livepatch';
 
@@ -35,6 +37,9 @@ const ambiguous = 3000;
 
 /** TAINT_LIVEPATCH's bit in the kernel's mask (include/linux/kernel.h, later panic.h). */
 const livepatchTaint = 1n << 15n;
+
+/** In milliseconds. */
+const length = ({ begin, end }: Span): number => Number(end - begin) / 1e6;
 
 /** What a scenario can look at; the model judges each look. */
 export function observations(record: SessionRecord, functions: FunctionCalls): Observe {
@@ -91,7 +96,7 @@ async function threads(record: SessionRecord, settled: boolean): Promise<void> {
     const groups = [...new Set(seen.map((t) => t.patchState))].map(
       (s) => `${seen.filter((t) => t.patchState === s).length} × ${s ?? 'gone'}`,
     );
-    record.observe(what, groups.join(', '), outcome.span, { kind: 'threads', threads: seen, settled });
+    record.observe(what, groups.join(', '), outcome.span, { kind: 'threads', threads: seen, settled }, sweepSamples(seen, length(outcome.span)));
     return;
   }
 }
@@ -148,7 +153,9 @@ async function sysfs(record: SessionRecord, patch: LivepatchDescription): Promis
       value: values.get(e.name) ?? null,
     }));
   const seen = entries.map((e) => `${e.path}${e.type === 'directory' ? '/' : ` 0${e.mode.toString(8)}`}${e.value === null ? '' : ` = ${e.value}`}`);
-  record.observe(root, seen.join(', '), batch.span, { kind: 'sysfs', patch: patch.name, entries });
+  const states = entries.flatMap(({ path, value }) => (value !== null && followed.some((f) => f === path) ? [{ path: `${root}/${path}`, value }] : []));
+  const samples = fileSamples(states, 0, length(batch.span));
+  record.observe(root, seen.join(', '), batch.span, { kind: 'sysfs', patch: patch.name, entries }, samples);
 }
 
 async function patches(record: SessionRecord): Promise<void> {
@@ -204,7 +211,11 @@ async function transitionEnd(record: SessionRecord, patch: LivepatchDescription)
   if (!outcome.ok && !ended) must(outcome, file);
   const seen = ended ? 'ended' : 'still 1';
   if (!ended) await record.whoHolds(!held);
-  record.observe(`end of ${file}`, seen, outcome.span, { kind: 'transition-end', patch: patch.name, ended, log: await record.kernelLog() });
+  // The last reading came at the end of all the waiting; of a file that went away the path is not there to be read.
+  const waited = length(outcome.span);
+  const last = outcome.ok ? fileSamples([{ path: file, value: ended ? '0' : '1' }], waited, waited) : undefined;
+  const log = await record.kernelLog();
+  record.observe(`end of ${file}`, seen, outcome.span, { kind: 'transition-end', patch: patch.name, ended, log }, last);
 }
 
 async function departure(record: SessionRecord, patch: LivepatchDescription): Promise<void> {

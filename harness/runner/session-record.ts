@@ -7,6 +7,7 @@ import type { Operation } from '../model/operations/index.js';
 import { type Judgement, ModelViolation, type ReferenceModel, SituationError } from '../model/reference.js';
 import type { State } from '../model/state.js';
 import { Activity } from './activity.js';
+import type { Samples } from './samples.js';
 
 /** How the lines begin that we write into the guest's kernel log. */
 const logMark = 'klp-harness: ';
@@ -124,9 +125,12 @@ export class SessionRecord {
     return (await this.guest.log(from)).records.map((r) => r.text).filter((text) => !text.startsWith(logMark));
   }
 
-  /** Has the model judge something that was seen. */
-  observe(what: string, seen: string, span: Span | undefined, observation: Observation): void {
-    this.emit('observation', { what, seen, ...(span === undefined ? {} : { span: spanText(span) }) });
+  /**
+   * Has the model judge something that was seen.
+   * @param samples the single readings in it, for a picture
+   */
+  observe(what: string, seen: string, span: Span | undefined, observation: Observation, samples?: Samples): void {
+    this.emit('observation', { what, seen, ...(span && { span: spanText(span) }), ...(samples && { samples }) });
     this.judge(this.model.observe(observation));
   }
 

@@ -4,6 +4,7 @@ import type { LivepatchDescription } from '../model/description.js';
 import type { Phase, SeenTrack, SeenValue, Stretch } from '../model/observations/timeline.js';
 import { SituationError } from '../model/reference.js';
 import type { State } from '../model/state.js';
+import { timelineSamples } from './samples.js';
 import type { Watch } from './scenario.js';
 import type { DoneOperation, SessionRecord } from './session-record.js';
 
@@ -47,7 +48,7 @@ export async function watch(record: SessionRecord, patches: readonly LivepatchDe
       const seen = `${timeline.sweeps.threads.length} threads in ${timeline.sweeps.spans.length} sweeps, over ${operations.length} operations`;
       const span = { begin: begun, end: uptime.span.end };
       record.witness('timeline', [seen, `longest time between two sweeps ${milliseconds(timeline.sweeps.longestGap)} ms`], span);
-      record.observe('timeline', seen, span, { kind: 'timeline', phases, tracks });
+      record.observe('timeline', seen, span, { kind: 'timeline', phases, tracks }, timelineSamples(tracks));
     },
   };
 }
