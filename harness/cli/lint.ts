@@ -117,7 +117,7 @@ function addTarget(tables: LintTables, name: string, bytes: Uint8Array): void {
 }
 
 /** Objects that a module's livepatch sections and symbols name. */
-function objectsOf(bytes: Uint8Array): ReadonlySet<string> {
+export function objectsOf(bytes: Uint8Array): ReadonlySet<string> {
   const object = read(bytes);
   if (!object) return new Set();
   const named = [...klpSections(object), ...klpSymbols(object)].map(({ parsed }) => parsed?.object ?? 'vmlinux');

@@ -18,6 +18,7 @@ import { runCommand } from './run.js';
 import { say } from './say.js';
 import { shellCommand } from './shell.js';
 import { specCommand } from './spec.js';
+import { tryCommand } from './try.js';
 
 /** Version of the package, as package.json has it. */
 export function version(): string {
@@ -49,6 +50,7 @@ async function main(argv: readonly string[]): Promise<number> {
     kernelsCommand(),
     doctorCommand(done),
     lintCommand(done, version()),
+    tryCommand(done, version()),
     shellCommand(done),
     specCommand(done),
     modelCommand(done),

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+import { InfrastructureError } from '../errors.js';
+import { ConnectionLostError } from '../guest/errors.js';
+import { type Outcome, must } from '../guest/guest.js';
+import { holdText, whoHolds } from '../guest/holders.js';
+import { SituationError } from '../model/reference.js';
+import type { TrialResult, TrialStep, TrialTransition, TrialVerdict } from '../report/trial-schema.js';
+import { trialVerdicts } from '../report/trial-schema.js';
+import { MachineError, failureOf, worstReport } from '../vm/failure.js';
+import { hostWait } from '../vm/host-wait.js';
+import { emulatorFault } from './attempt.js';
+import type { Bench } from './bench.js';
+import { kernelLog } from './evidence.js';
+import { Patience } from './patience.js';
+import { type Resolved, patchedFunctions, resolvedSymbols, taints } from './trial-sights.js';
+import { TransitionWatch } from './trial-watch.js';
+
+/** A module as the user has it. */
+export interface TrialModule {
+  /** What the kernel calls it. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What is to be tried. */
+export interface TrialRequest {
+  /** One patch, or several that follow one another. */
+  readonly patches: readonly TrialModule[];
+  /** Modules that are loaded before the first patch. */
+  readonly targets: readonly TrialModule[];
+  /** Modules that are loaded when the last patch is in. */
+  readonly later: readonly TrialModule[];
+  /** A shell command before the first patch, when the targets are loaded. */
+  readonly before?: string | undefined;
+  /** A shell command with the patch in place, which has to succeed. */
+  readonly exercise?: string | undefined;
+  /** Processes that compute, fork and sleep all the time. */
+  readonly stress: boolean;
+  /** Milliseconds that a transition has, at the pace of a machine that is not emulated. */
+  readonly patience: number;
+}
+
+/** What a trial showed. */
+export type TrialFindings = Pick<TrialResult, 'verdict' | 'reasons' | 'steps' | 'transitions' | 'taint' | 'log'>;
+
+const root = '/sys/kernel/livepatch';
+const folder = '/tmp/klp-try';
+
+/** Milliseconds a shell command has. */
+const commandPatience = 120_000;
+/** Milliseconds until a patch that has been disabled can be unloaded. */
+const unloadPatience = 10_000;
+/** Lines kept of a command's output and of the log that belongs to a step. */
+const linesKept = 20;
+
+/** A finding after which nothing more is tried. */
+class Ended extends Error {}
+
+/**
+ * Loads, watches, reverts, unloads livepatches in a guest, all of it twice, and says what was not as it should be.
+ * @param bench a guest in its pristine state; after this it is of no further use
+ * @param said  is told each step as it is done
+ * @throws InfrastructureError when guest or host let the trial down; the reason of an aborted signal
+ */
+export async function runTrial(bench: Bench, request: TrialRequest, said: (step: TrialStep) => void): Promise<TrialFindings> {
+  return new Trial(bench, request, said).run();
+}
+
+class Trial {
+  private readonly begin = performance.now();
+  private readonly steps: TrialStep[] = [];
+  private readonly transitions: TrialTransition[] = [];
+  private readonly found: { readonly verdict: TrialVerdict; readonly reason: string }[] = [];
+  /** Patches that were loaded and not unloaded yet, oldest first. */
+  private loaded: TrialModule[] = [];
+
+  constructor(
+    private readonly bench: Bench,
+    private readonly request: TrialRequest,
+    private readonly said: (step: TrialStep) => void,
+  ) {}
+
+  async run(): Promise<TrialFindings> {
+    const { bench } = this;
+    const mark = bench.mark();
+    const from = await bench.guest.logEnd();
+    const before = await taints(bench.guest);
+    try {
+      await this.everything();
+    } catch (error) {
+      if (!(error instanceof Ended)) await this.explain(error, mark);
+    }
+    const after = bench.alive ? await taints(bench.guest).catch(() => before) : before;
+    this.judgeKernel(mark, before, after);
+    const log = [...(await kernelLog(bench, from, this.begin))];
+    const verdict = trialVerdicts[Math.max(0, ...this.found.map((f) => trialVerdicts.indexOf(f.verdict)))] ?? 'clean';
+    const reasons = this.found.map((f) => f.reason);
+    return { verdict, reasons, steps: this.steps, transitions: this.transitions, taint: { before: [...before], after: [...after] }, log };
+  }
+
+  private async everything(): Promise<void> {
+    const { guest } = this.bench;
+    const { patches, targets, later, before, stress } = this.request;
+    await guest.push(folder, [...patches, ...targets, ...later].map(({ name, bytes }) => ({ name: `${name}.ko`, content: bytes })));
+    for (const target of targets) await this.loadTarget(target);
+    if (before !== undefined) await this.command('before', before);
+    if (stress) await this.startStress();
+    for (const again of [false, true]) {
+      for (const patch of patches) await this.apply(patch, again);
+      if (!again) for (const target of later) await this.loadTarget(target);
+      const newest = patches.at(-1);
+      if (newest && !again && later.length > 0) await this.lookAt(newest);
+      if (this.request.exercise !== undefined) await this.command('exercise', this.request.exercise);
+      for (const patch of [...this.loaded].reverse()) await this.revert(patch);
+    }
+    for (const target of [...targets, ...later].reverse()) await this.unload(target.name);
+  }
+
+  /** insmod of a patch, and its transition to the end. */
+  private async apply(patch: TrialModule, again: boolean): Promise<void> {
+    const { guest } = this.bench;
+    const older = [...this.loaded];
+    const watch = await TransitionWatch.start(guest, patch.name);
+    const log = await guest.logEnd();
+    const what = `insmod ${patch.name}${again ? ', again' : ''}`;
+    const outcome = await this.step(what, async () => {
+      const result = await guest.insmod(`${folder}/${patch.name}.ko`);
+      return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
+    });
+    if (!outcome.ok) {
+      await watch.cancel();
+      this.end('refused', `the kernel refuses ${patch.name}${again ? ' the second time' : ''}: insmod ends with ${outcome.name}`);
+    }
+    this.loaded.push(patch);
+    if (!(await guest.readText(`${root}/${patch.name}/enabled`)).ok) {
+      await watch.cancel();
+      this.end('unclean', `${patch.name} is loaded, but no patch of that name is there: its init enables none`);
+    }
+    await this.transition(patch, 'patched', what, watch, outcome);
+    await this.lookAt(patch);
+    for (const { name } of older) {
+      const stays = (await guest.readText(`${root}/${name}/enabled`)).ok;
+      this.note(`${name}, which was there before`, stays ? 'stays, below it' : 'is replaced', true);
+    }
+  }
+
+  /** Waits for the end of a transition, and says who holds it if it does not come. */
+  private async transition(
+    { name }: TrialModule,
+    to: TrialTransition['to'],
+    what: string,
+    watch: TransitionWatch,
+    operation: Outcome<unknown>,
+  ): Promise<void> {
+    const { guest } = this.bench;
+    const ended = await this.step(`transition of ${name} to ${to}`, async () => {
+      const over = await this.transitionEnd(name);
+      const hold = over ? undefined : await whoHolds(guest);
+      const seen = await watch.stop(operation.span.begin, what, to);
+      this.transitions.push(seen);
+      const lines = hold ? holdText(hold) : [];
+      const last = seen.threads.filter((t) => t.switched !== null).sort((a, b) => (b.switched ?? 0) - (a.switched ?? 0))[0];
+      const latest = last ? `; the last thread seen to switch: ${last.comm} (${last.tid}), after ${last.switched ?? 0} ms` : '';
+      const took = seen.ended === null ? '' : `after ${seen.ended} ms`;
+      return { value: over || !hold, outcome: over || !hold ? `ended ${took}${latest}`.trim() : 'held', ok: over || !hold, lines };
+    });
+    if (ended) return;
+    if (to === 'unpatched') this.end('held', `the transition of ${name} to ${to} does not end`);
+    this.find('held', `the transition of ${name} to ${to} does not end`);
+    await this.step(`write 0 to enabled of ${name}, which turns the transition round`, async () => {
+      const written = await guest.write(`${root}/${name}/enabled`, '0');
+      const back = written.ok && (await this.transitionEnd(name));
+      const hold = back ? undefined : await whoHolds(guest);
+      return { value: undefined, outcome: back ? 'the patch is gone' : written.ok ? 'held on the way back, too' : written.name, ok: back, lines: hold ? holdText(hold) : [] };
+    });
+    if (!(await whoHolds(guest))) await this.unload(name);
+    throw new Ended();
+  }
+
+  /** Whether the transition of a patch ends in time: its file says 0, or is gone with the patch. */
+  private async transitionEnd(name: string): Promise<boolean> {
+    const { guest, machine } = this.bench;
+    const time = await Patience.start(this.request.patience * machine.slowdown, () => hostWait(machine.pid));
+    for (;;) {
+      const outcome = await guest.awaitContent(`${root}/${name}/transition`, '0\n', Math.max(1, time.left));
+      if (!outcome.ok || outcome.value.came) return true;
+      if (await time.isOver()) return false;
+    }
+  }
+
+  /** What a patch that is in place patches, and where its relocations lead. */
+  private async lookAt({ name }: TrialModule): Promise<void> {
+    const { guest } = this.bench;
+    const objects = await patchedFunctions(guest, name);
+    for (const { object, functions, loaded } of objects) {
+      const what = `${name} replaces in ${object}`;
+      this.note(what, loaded ? functions.join(', ') : `nothing yet, ${object} is not loaded (${functions.join(', ')})`, true);
+    }
+    const symbols = await resolvedSymbols(guest, name);
+    const wrong = symbols.filter((s) => s.address !== undefined && s.expected !== undefined && s.address !== s.expected);
+    for (const symbol of wrong) this.find('unclean', `relocation symbol ${symbol.name} of ${name} leads to ${hex(symbol.address)}, not to ${hex(symbol.expected)}`);
+    if (symbols.length > 0) this.note(`relocation symbols of ${name}`, summary(symbols, wrong.length), wrong.length === 0, wrong.map(line));
+  }
+
+  /** Disables a patch, watches the transition, and unloads the module. */
+  private async revert(patch: TrialModule): Promise<void> {
+    const { guest } = this.bench;
+    const { name } = patch;
+    const file = `${root}/${name}/enabled`;
+    const enabled = await guest.readText(file);
+    if (enabled.ok && enabled.value.trim() === '1') {
+      const watch = await TransitionWatch.start(guest, name);
+      const log = await guest.logEnd();
+      const what = `write 0 to enabled of ${name}`;
+      const outcome = await this.step(what, async () => {
+        const result = await guest.write(file, '0');
+        return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
+      });
+      if (!outcome.ok) {
+        await watch.cancel();
+        this.end('unclean', `${name} cannot be disabled: ${outcome.name}`);
+      }
+      await this.transition(patch, 'unpatched', what, watch, outcome);
+    }
+    await this.unload(name);
+    this.loaded = this.loaded.filter((p) => p !== patch);
+  }
+
+  private async loadTarget({ name }: TrialModule): Promise<void> {
+    const { guest } = this.bench;
+    const log = await guest.logEnd();
+    const outcome = await this.step(`insmod ${name}, a target`, async () => {
+      const result = await guest.insmod(`${folder}/${name}.ko`);
+      return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
+    });
+    if (!outcome.ok) this.end('refused', `the kernel refuses target ${name}: insmod ends with ${outcome.name}`);
+  }
+
+  /** rmmod; the kernel lets go of a patch a moment after its transition. */
+  private async unload(name: string): Promise<void> {
+    const { guest, machine } = this.bench;
+    const outcome = await this.step(`rmmod ${name}`, async () => {
+      const deadline = Date.now() + unloadPatience * machine.slowdown;
+      let result = await guest.rmmod(name);
+      while (!result.ok && Date.now() < deadline && ['EAGAIN', 'EBUSY'].includes(result.name)) result = await guest.rmmod(name);
+      return { value: result, outcome: result.name, ok: result.ok, lines: [] };
+    });
+    if (!outcome.ok) this.end('unclean', `${name} cannot be unloaded: rmmod ends with ${outcome.name}`);
+  }
+
+  /** A command of the user's; that it fails is a finding. */
+  private async command(which: 'before' | 'exercise', command: string): Promise<void> {
+    const { guest, machine } = this.bench;
+    const code = await this.step(`${which}: ${command}`, async () => {
+      const { code, stdout, stderr } = await guest.run(command, { timeout: commandPatience * machine.slowdown });
+      const lines = `${stdout}${stderr}`.split('\n').filter((text) => text !== '').slice(-linesKept);
+      return { value: code, outcome: `status ${code}`, ok: code === 0, lines };
+    });
+    if (code !== 0) this.end('unclean', `--${which} ends with status ${code}`);
+  }
+
+  private async startStress(): Promise<void> {
+    const { guest } = this.bench;
+    await this.step('start processes that compute, fork and sleep', async () => {
+      for (const kind of ['spin', 'forks', 'spin'] as const) must(await guest.spawn({ kind, name: `klp-${kind}` }), `starting ${kind}`);
+      must(await guest.spawn({ kind: 'sleep', name: 'klp-sleep', threads: 50 }), 'starting sleepers');
+      return { value: undefined, outcome: 'OK', ok: true, lines: [] };
+    });
+  }
+
+  private async step<T>(what: string, work: () => Promise<{ value: T; outcome: string; ok: boolean; lines: readonly string[] }>): Promise<T> {
+    const at = performance.now() - this.begin;
+    const { value, outcome, ok, lines } = await work();
+    this.tell({ at, what, outcome, ok, lines: [...lines] });
+    return value;
+  }
+
+  private note(what: string, outcome: string, ok: boolean, lines: readonly string[] = []): void {
+    this.tell({ at: performance.now() - this.begin, what, outcome, ok, lines: [...lines] });
+  }
+
+  private tell(step: Omit<TrialStep, 'took'>): void {
+    const took = performance.now() - this.begin - step.at;
+    const whole = { ...step, at: Math.round(step.at), took: Math.round(took) };
+    this.steps.push(whole);
+    this.said(whole);
+  }
+
+  private find(verdict: TrialVerdict, reason: string): void {
+    if (!this.found.some((f) => f.reason === reason)) this.found.push({ verdict, reason });
+  }
+
+  private end(verdict: TrialVerdict, reason: string): never {
+    this.find(verdict, reason);
+    throw new Ended();
+  }
+
+  private async logSince(from: bigint): Promise<readonly string[]> {
+    const { records } = await this.bench.guest.log(from);
+    return records.slice(-linesKept).map((r) => r.text);
+  }
+
+  /**
+   * An exception: what became of the guest says whether it is a finding.
+   * @throws what it was, when it says nothing of the kernel
+   */
+  private async explain(error: unknown, mark: number): Promise<void> {
+    if (error instanceof SituationError) throw new InfrastructureError(error.message, { cause: error });
+    const known = error instanceof ConnectionLostError || error instanceof MachineError || error instanceof InfrastructureError;
+    if (!known) throw error;
+    const reports = this.bench.reportsSince(mark);
+    const diagnosis = error instanceof MachineError ? error : await this.bench.machine.diagnose();
+    const bad = worstReport(reports.filter((r) => r.kind !== 'warning'));
+    if (!bad && (diagnosis.kind === 'infrastructure' || diagnosis.kind === 'connection lost')) throw error;
+    this.note('the guest', diagnosis.message, false, diagnosis.details.filter((text) => text.startsWith('console: ')));
+    this.find('crashed', `the kernel broke: ${bad?.title ?? diagnosis.message}`);
+  }
+
+  /** What the kernel complained of, and what it is tainted with now. */
+  private judgeKernel(mark: number, before: readonly string[], after: readonly string[]): void {
+    const reports = this.bench.reportsSince(mark);
+    const emulator = emulatorFault(this.bench, reports);
+    if (emulator) throw new InfrastructureError(emulator.reason ?? 'an emulator fault', { hint: 'try again: it is a race of the emulator' });
+    for (const report of reports) {
+      const crash = report.kind !== 'warning';
+      this.note(crash ? failureOf(report) : 'warning', report.title, false, report.lines.map((l) => l.text).slice(0, 40));
+      this.find(crash ? 'crashed' : 'unclean', `${crash ? 'the kernel broke' : 'the kernel warned'}: ${report.title}`);
+    }
+    const usual = /livepatch|out of the tree|not signed/;
+    const added = after.filter((t) => !before.includes(t) && !usual.test(t));
+    if (added.length > 0 && reports.length === 0) this.find('unclean', `the kernel is tainted: ${added.join('; ')}`);
+  }
+}
+
+function summary(symbols: readonly Resolved[], wrong: number): string {
+  const right = symbols.filter((s) => s.address !== undefined && s.address === s.expected).length;
+  const pending = symbols.filter((s) => s.expected === undefined || s.address === undefined).length;
+  return [`${right} of ${symbols.length} lead where they should`, pending > 0 ? `${pending} can't be told (the object is not loaded)` : '', wrong > 0 ? `${wrong} do not` : '']
+    .filter((text) => text !== '')
+    .join(', ');
+}
+
+function line({ name, address, expected }: Resolved): string {
+  return `${name}: ${hex(address)}, should be ${hex(expected)}`;
+}
+
+function hex(address: bigint | undefined): string {
+  return address === undefined ? 'nowhere' : `0x${address.toString(16)}`;
+}
