@@ -4,7 +4,7 @@
 #   make test                lint, types, unit tests, tests with real guests
 #   make nightly             every scenario on every kernel of the catalogue
 #   make bench [ARCH=x86_64|arm64] [KERNEL=name] [KLP_FLAGS=--count 5]   figures of this host, beside a plain boot
-#   make spec                docs/spec/ from the clause catalogue, docs/lint.md from the rules of klp lint
+#   make spec                docs/spec/ from the clause catalogue, docs/lint.md from the rules of klp lint, docs/schema/
 #   make clean
 #
 # make itself ends with status 2 on any failure; the line before says which status the command had (docs/verdicts.md).
@@ -29,6 +29,9 @@ lint: build
 	npx eslint .
 	@$(KLP) spec --check docs/spec
 	@$(KLP) lint --rules | cmp -s - docs/lint.md || { echo 'docs/lint.md is out of date: make spec' >&2; exit 1; }
+	@for what in results events; do \
+	  $(KLP) report --schema $$what | cmp -s - docs/schema/$$what-1.json || { echo "docs/schema/$$what-1.json is out of date: make spec" >&2; exit 1; }; \
+	done
 
 tap: build
 	npx tap $(TAP_FLAGS)
@@ -44,6 +47,7 @@ bench: build
 spec: build
 	$(KLP) spec docs/spec
 	$(KLP) lint --rules > docs/lint.md
+	for what in results events; do $(KLP) report --schema $$what > docs/schema/$$what-1.json || exit 1; done
 
 build: dist/.built
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 import { writeFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { UsageError, messageOf } from '../errors.js';
+import { eventsJsonSchema } from '../events/json-schema.js';
 import type { KlpEvent } from '../events/schema.js';
+import { resultsJsonSchema } from '../report/json-schema.js';
 import type { Reporter } from '../report/reporter.js';
 import { createReporter, reporterNames } from '../report/reporters.js';
+import { jsonText } from '../report/text.js';
 import { combineRuns } from '../runner/combine.js';
 import { thisHost } from '../runner/run.js';
 import { display, plainDisplay } from './outputs.js';
@@ -14,7 +17,11 @@ import { say } from './say.js';
 interface ReportWords {
   readonly format: string;
   readonly output?: string;
+  readonly schema?: keyof typeof schemas;
 }
+
+/** What the forms for programs are described by; docs/schema has both as files. */
+const schemas = { results: resultsJsonSchema, events: eventsJsonSchema } as const;
 
 /** `klp report [RUN…]`: a run's journal, or several runs' together, in any form. Runs nothing and judges nothing anew. */
 export function reportCommand(): Command {
@@ -23,7 +30,12 @@ export function reportCommand(): Command {
     .argument('[run...]', `folders of klp-results, or journals (default: ${usualRun})`)
     .option('--format <name>', `what to print: ${reporterNames.join(', ')}`, 'list')
     .option('--output <file>', 'where it goes, instead of standard output')
-    .action(async (words: readonly string[], { format, output }: ReportWords) => {
+    .addOption(new Option('--schema <what>', 'print the JSON Schema of results.json, or of an event of a journal, and end').choices(Object.keys(schemas)))
+    .action(async (words: readonly string[], { format, output, schema }: ReportWords) => {
+      if (schema !== undefined) {
+        await write(`${jsonText(schemas[schema](), 2)}\n`, output);
+        return;
+      }
       const reporter = createReporter(format, output === undefined ? display() : plainDisplay);
       const runs = await readRuns(words);
       for (const { notice } of runs) if (notice !== undefined) say(`klp: ${notice}`);

@@ -33,7 +33,8 @@ const mergedRun = z.object({ shard: z.number(), run: z.string(), wall: z.string(
 const combinedRun = mergedRun.omit({ shard: true }).extend({ harness: z.string(), finished: z.boolean() });
 const portions = z.array(z.object({ kernel: z.string(), scenarios: z.array(z.string()) }));
 
-const base = {
+/** What every event has beside its type. */
+export const base = {
   v: z.literal(eventVersion),
   seq: z.number().int().nonnegative(),
   run: z.string(),
@@ -60,7 +61,8 @@ const samples = z.object({
   left: z.number(),
 });
 
-const payloads = {
+/** What each type of event holds beside {@link base}. */
+export const payloads = {
   'run.started': z.object({
     harness: z.string(),
     catalogue: z.number(),

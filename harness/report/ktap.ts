@@ -57,12 +57,17 @@ function scenarioTest(result: ScenarioResult, number: number, strict: boolean): 
 
 /** What stands behind the hash sign: a directive, or the verdict that `ok` and `not ok` do not tell. */
 function diagnosticData({ verdict, expected, reason, failure }: ScenarioResult, strict: boolean): string | undefined {
-  const why = clean(reason ?? failure?.message ?? '').trim();
+  const why = data(reason ?? failure?.message ?? '');
   const because = why === '' ? '' : ` ${why}`;
   if (verdict === 'pass') return undefined;
   if (verdict === 'n/a') return `SKIP${because === '' ? ' not applicable' : because}`;
-  if (expected !== undefined) return `${isBad(verdict, strict) ? 'XFAIL ' : ''}${verdict}, expected: ${clean(expected).trim()}`;
+  if (expected !== undefined) return `${isBad(verdict, strict) ? 'XFAIL ' : ''}${verdict}, expected: ${data(expected)}`;
   return verdict === 'error' ? `ERROR${because}` : `${verdict}:${because}`;
+}
+
+/** Parsers look for ` # SKIP` from the end of the line. */
+function data(text: string): string {
+  return clean(text).replaceAll('# ', '#').trim();
 }
 
 function isRed({ verdict, expected }: ScenarioResult, strict: boolean): boolean {

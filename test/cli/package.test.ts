@@ -21,6 +21,8 @@ void t.test('the npm tarball works in an empty folder', { timeout: 300_000 }, as
     'LICENSE',
     'README.md',
     'dist/harness/index.d.ts',
+    'docs/schema/results-1.json',
+    'docs/schema/events-1.json',
     'harness/modules/c/target.c',
     'images/agent/agent.c',
     'images/init/init.sh',
@@ -39,6 +41,8 @@ void t.test('the npm tarball works in an empty folder', { timeout: 300_000 }, as
   const script = "import { lint, rules } from 'klp-conformance/elf'; console.log(lint(new Uint8Array()).findings[0].code, rules.length > 50)";
   const imported = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: join(folder, 'package') });
   t.equal(imported.stdout, 'KLP001 true\n', 'the library has its own entry');
+  const schema = "import results from 'klp-conformance/schema/results-1.json' with { type: 'json' }; console.log(results.$id)";
+  t.match(await run(process.execPath, ['--input-type=module', '-e', schema], { cwd: join(folder, 'package') }), { stdout: 'urn:klp-conformance:results-1\n' });
   t.match(await klp('--version'), { stdout: /^\d+\.\d+\.\d+\n$/ });
   t.match(await klp('run', '--list'), { stdout: /patch-vmlinux-function/ });
   t.match(await klp('doctor', '--arch', 'x86_64'), { stdout: /^x86_64 +(tcg|kvm): /m });
