@@ -3,13 +3,12 @@ import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import { UsageError, messageOf } from '../errors.js';
-import { createReporter } from '../report/reporters.js';
 import { readBlob } from '../runner/blob.js';
 import { recordDurations } from '../runner/durations.js';
 import { Journal } from '../runner/journal.js';
 import { type Merged, mergeBlobs, writeMerged } from '../runner/merge.js';
 import { pointLatest, runId, thisHost } from '../runner/run.js';
-import { display, outputs } from './outputs.js';
+import { chooseReporters, outputs, reporterHelp } from './outputs.js';
 import { say } from './say.js';
 
 interface MergeWords {
@@ -24,10 +23,10 @@ export function mergeCommand(done: (status: number) => void, harness: string): C
     .description('make one result of the blobs that klp run --shard left')
     .argument('<blob...>', 'blobs, or folders that have them somewhere below')
     .option('--output <dir>', 'where results go', 'klp-results')
-    .option('--reporter <name>', 'what to print: list, tap, json or markdown', 'list')
+    .option('--reporter <name>', reporterHelp, 'list')
     .option('--partial', 'take what there is, though shards are missing')
     .action(async (words: readonly string[], options: MergeWords) => {
-      const shown = createReporter(options.reporter, display());
+      const shown = chooseReporters(options.reporter);
       const files = (await Promise.all(words.map(blobsIn))).flat();
       const blobs = await Promise.all([...new Set(files)].map((file) => readBlob(file, harness)));
       const merged = mergeBlobs(blobs, options.partial === true);
@@ -35,7 +34,7 @@ export function mergeCommand(done: (status: number) => void, harness: string): C
       const directory = await newFolder(options.output, id);
       const clock = { mono: 0, wall: new Date() };
       const journal = new Journal(join(directory, 'journal.ndjson'), id, {
-        outputs: outputs(options.reporter, shown, directory),
+        outputs: outputs(shown, directory),
         monotonic: () => clock.mono,
         wall: () => clock.wall,
       });

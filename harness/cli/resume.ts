@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError, messageOf } from '../errors.js';
 import { type PastRun, openPast } from '../runner/resume.js';
+import { withAbsoluteFiles } from './outputs.js';
 import type { RunWords } from './run.js';
 
 /** What may be said anew when a run is resumed; all else was chosen when it began. */
@@ -38,7 +39,7 @@ export async function resumeWords(said: Command, folder: string | true, options:
     then.parse(command.slice(2), { from: 'user' });
     contradictions(said, then);
     for (const name of anew) {
-      if (said.getOptionValueSource(name) === 'cli') then.setOptionValue(name, said.getOptionValue(name));
+      if (said.getOptionValueSource(name) === 'cli') then.setOptionValue(name, name === 'reporter' ? withAbsoluteFiles(now.reporter) : said.getOptionValue(name));
     }
     if (cwd !== undefined) enter(cwd);
     return { run, words: then.args, options: then.opts<RunWords>(), [Symbol.asyncDispose]: () => run[Symbol.asyncDispose]() };

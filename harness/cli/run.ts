@@ -4,7 +4,6 @@ import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { ExitStatus, UsageError } from '../errors.js';
 import type { KeyFiles } from '../modules/sign.js';
-import { createReporter } from '../report/reporters.js';
 import { blobName } from '../runner/blob.js';
 import { readExpectations } from '../runner/expectations.js';
 import type { Jobs } from '../runner/jobs.js';
@@ -16,7 +15,7 @@ import { clauseIds } from '../runner/scenario.js';
 import { parseAccel } from '../vm/accel.js';
 import { goOn, unattended } from './go-on.js';
 import { interruptible } from './interrupt.js';
-import { display, outputs } from './outputs.js';
+import { chooseReporters, outputs, reporterHelp } from './outputs.js';
 import { chosenThen, resumeWords } from './resume.js';
 import { say } from './say.js';
 import { chooseKernels } from './select.js';
@@ -90,7 +89,7 @@ function runOptions(): Command {
     .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
     .addOption(new Option('--suite <name>', "instead of scenarios: upstream's own livepatch selftests").choices(suites))
     .option('--list', 'show the chosen scenarios and end')
-    .option('--reporter <name>', 'what to print: list, tap, json or markdown', 'list')
+    .option('--reporter <name>', reporterHelp, 'list')
     .option('--output <dir>', 'where results go', 'klp-results')
     .addOption(new Option('--profile <profile>', 'who has the last word where the documents are silent').choices(['mainline', 'documents']).default('mainline'))
     .option('--strict', 'deviations count as failures')
@@ -142,7 +141,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
   if (past) sameShard(past, shard);
   const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
   // Unknown names are found before anything is booted.
-  const shown = createReporter(options.reporter, display());
+  const shown = chooseReporters(options.reporter);
   const interrupts = interruptible();
   const { signal, release } = interrupts;
   const pause = goOn({
@@ -164,7 +163,7 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       jobs: options.jobs,
       expectations: expectations === undefined ? [] : readExpectations(expectations),
       output: options.output,
-      outputs: (directory) => outputs(options.reporter, shown, directory),
+      outputs: (directory) => outputs(shown, directory),
       harness,
       command: ['klp', ...process.argv.slice(2)],
       signal,

@@ -21,7 +21,8 @@ refused('an unknown scenario that is like none', ['run', 'xyzzy'], /--list shows
 refused('an unknown kernel', ['run', '--kernel', 'built-7-arm46'], /unknown kernel "built-7-arm46"/, /did you mean built-7-arm64\?/);
 refused('an unknown architecture', ['run', '--arch', 'riscv'], /unknown architecture "riscv"/, /x86_64 or arm64/);
 refused('a kernel of the other architecture', ['run', '--arch', 'x86_64', '--kernel', 'built-7-arm64'], /is for arm64, not x86_64/);
-refused('an unknown reporter', ['run', '--reporter', 'junt'], /there is no reporter "junt"/, /list, tap, json/);
+refused('an unknown reporter', ['run', '--reporter', 'junt'], /there is no reporter "junt"/, /list, tap, ktap, json, junit/);
+refused('two reporters for standard output', ['run', '--reporter', 'list,tap'], /standard output is for one of list and tap/, /list,tap=FILE/);
 refused('an unknown way to boot', ['run', '--boot', 'bzImage'], /--boot <what>.*Allowed choices are auto, image/);
 refused('an unknown command', ['rum'], /unknown command 'rum'/);
 refused('an unknown option', ['run', '--kernal', 'x'], /unknown option '--kernal'/);
