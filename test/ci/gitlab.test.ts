@@ -23,7 +23,7 @@ interface Job {
   readonly needs?: (string | { readonly job: string; readonly pipeline?: string })[];
   readonly trigger?: { readonly include: { readonly artifact: string; readonly job: string }[] };
   readonly parallel?: { readonly matrix: Record<string, string>[] };
-  readonly artifacts?: { readonly paths: string[]; readonly when?: string };
+  readonly artifacts?: { readonly paths: string[]; readonly when?: string; readonly reports?: { readonly junit: string } };
 }
 
 function pipeline(text: string): { jobs: Record<string, Job>; problems: string[] } {
@@ -94,5 +94,7 @@ void t.test('the pipeline, job by job in a shell', { timeout: 900_000 }, async (
   }
   await script(t, jobs.merge?.script, join(root, 'merge'), base);
   const results = resultsSchema.parse(JSON.parse(readFileSync(join(root, 'merge/klp-results/latest/results.json'), 'utf8')));
+  t.equal(jobs.merge?.artifacts?.reports?.junit, 'junit.xml');
+  t.match(readFileSync(join(root, 'merge/junit.xml'), 'utf8'), /<testsuites name="klp \S+" tests="2" failures="0" errors="0" /);
   t.match(results, { exit: 0, scenarios: [{}, {}], merged: [{ shard: 1 }, { shard: 2 }] });
 });
