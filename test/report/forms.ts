@@ -120,7 +120,7 @@ export class Python implements AsyncDisposable {
     // What a module prints by itself is no answer.
     const quiet = ['import sys, json, os', 'answers, sys.stdout = sys.stdout, open(os.devnull, "w")'];
     const loop = [...quiet, imports, 'for line in sys.stdin:', '    question = json.loads(line)', ...body.trim().split('\n').map((l) => `    ${l}`), '    print(json.dumps(answer), file=answers, flush=True)'];
-    this.#child = spawn('python3', ['-c', loop.join('\n')], { env: { ...process.env, PYTHONPATH: path } });
+    this.#child = spawn('python3', ['-c', loop.join('\n')], { env: { ...process.env, PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: '1' } });
     this.#child.stderr.on('data', (chunk: Buffer) => (this.#complaints += chunk.toString()));
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
