@@ -80,7 +80,7 @@ export const payloads = {
     shard: shardOf.extend({ executions: portions }).optional(),
     /** The run was put together from these, by `klp merge`; `host` is where that was done. */
     merged: z.array(mergedRun).optional(),
-    /** `klp report` made one of several whole runs; of kernels × scenarios those asked for `executions`. In no journal. */
+    /** `klp report` made one of several whole runs; of kernels × scenarios they were to do `executions`. Stands in no journal. */
     combined: z.object({ runs: z.array(combinedRun), executions: portions }).optional(),
   }),
   /** A run that had not finished goes on in the same journal; the time between is in `wall` alone. */

@@ -48,7 +48,9 @@ void t.test("a run of a user's own scenarios, one for each way to end", { timeou
   t.match(run.stdout, /seen +klp_own/, 'what was seen');
   t.match(run.stdout, /mainline +original/, 'what was allowed');
   t.match(run.stdout, /repeat: npx klp run .*own-fails/, 'how to repeat it');
-  t.match(readFileSync(join(cwd, 'klp-results/latest/results.tap'), 'utf8'), /^TAP version 14\n/);
+  const tap = readFileSync(join(cwd, 'klp-results/latest/results.tap'), 'utf8');
+  t.match(tap, /^TAP version 14\n/);
+  t.match(await klp(['report', '--format', 'tap'], { cwd }), { status: 0, stdout: tap, stderr: '' }, 'the journal says it again');
   const journal = await readJournal(join(cwd, 'klp-results/latest/journal.ndjson'));
   t.equal(journal.finished, true);
   t.equal(journal.events.filter((e) => e.type === 'scenario.finished').length, 7);
