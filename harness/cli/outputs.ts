@@ -85,16 +85,34 @@ export function outputs(chosen: readonly Chosen[], directory: string): readonly 
 /** What a file is. */
 export const plainDisplay: Display = { colour: false, live: false, columns: 80 };
 
-/** What standard output is. */
-export function display(): Display {
-  const { NO_COLOR, FORCE_COLOR, CI } = process.env;
-  const terminal = process.stdout.isTTY;
-  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '0';
-  const plain = NO_COLOR !== undefined && NO_COLOR !== '';
+/** What standard output is. @param quiet failures and the summary only */
+export function display(quiet = false): Display {
+  return displayOf(process.stdout, process.env, quiet);
+}
+
+/**
+ * What a place that text goes to is. Its size is asked for anew each time: a terminal may be resized.
+ * NO_COLOR and FORCE_COLOR count unless they are empty (https://no-color.org, https://force-color.org); FORCE_COLOR wins, and 0
+ * means none, as it does to Node.
+ */
+export function displayOf(
+  place: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'rows'>,
+  { NO_COLOR, FORCE_COLOR, CI, TERM }: NodeJS.ProcessEnv,
+  quiet = false,
+): Display {
+  const said = (word: string | undefined): word is string => word !== undefined && word !== '';
+  const able = place.isTTY && TERM !== 'dumb';
   return {
-    colour: forced || (terminal && !plain),
-    live: terminal && CI === undefined,
-    columns: process.stdout.columns || 80,
+    colour: said(FORCE_COLOR) ? !['0', 'false'].includes(FORCE_COLOR) : able && !said(NO_COLOR),
+    live: able && !said(CI),
+    // A terminal that does not tell its size says 0.
+    get columns() {
+      return place.columns || 80;
+    },
+    get rows() {
+      return place.rows || 24;
+    },
+    quiet,
   };
 }
 

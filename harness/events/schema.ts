@@ -27,11 +27,11 @@ export type Failure = z.infer<typeof failure>;
 
 const host = z.object({ system: z.string(), cpus: z.number(), memoryMiB: z.number(), node: z.string() });
 
+const portions = z.array(z.object({ kernel: z.string(), scenarios: z.array(z.string()) }));
 /** Which shard of how many, and the digest of the plan that split them. */
 const shardOf = z.object({ index: z.number(), count: z.number(), plan: z.string() });
 const mergedRun = z.object({ shard: z.number(), run: z.string(), wall: z.string(), durationMs: z.number(), host });
 const combinedRun = mergedRun.omit({ shard: true }).extend({ harness: z.string(), finished: z.boolean() });
-const portions = z.array(z.object({ kernel: z.string(), scenarios: z.array(z.string()) }));
 
 /** What every event has beside its type. */
 export const base = {
@@ -78,6 +78,8 @@ export const payloads = {
     cwd: z.string().optional(),
     /** The run is one shard of a plan: of kernels × scenarios only these are run. */
     shard: shardOf.extend({ executions: portions }).optional(),
+    /** Of kernels × scenarios only these are run (`--last-failed`). */
+    executions: portions.optional(),
     /** The run was put together from these, by `klp merge`; `host` is where that was done. */
     merged: z.array(mergedRun).optional(),
     /** `klp report` made one of several whole runs; of kernels × scenarios they were to do `executions`. Stands in no journal. */
@@ -93,6 +95,8 @@ export const payloads = {
   }),
   /** Something slow is under way. `topic` stays the same while it lasts, so that a terminal can rewrite the line. */
   progress: z.object({ topic: z.string(), text: z.string() }),
+  /** Milliseconds that scenarios took in earlier runs, as far as that was recorded. */
+  'kernel.estimated': z.object({ ...inKernel, milliseconds: z.record(z.string(), z.number()) }),
   'kernel.acquired': z.object({
     ...inKernel,
     arch: z.enum(['x86_64', 'arm64']),
@@ -175,6 +179,8 @@ export const payloads = {
     durationMs: z.number(),
     attempts: z.number(),
     flaky: z.boolean(),
+    /** It was not run, and `reason` says why: `verdict` is then error. */
+    notRun: z.boolean().optional(),
     /** Reason from the expectations file, when this verdict was expected. */
     expected: z.string().optional(),
     /** One line that repeats just this case. */

@@ -21,14 +21,30 @@ export interface Attempt {
   /** `what → result` of each operation. */
   readonly operations: string[];
   readonly judgements: ScenarioResult['judgements'];
+  /** Of each judgement. */
+  readonly places: Place[];
+  /** Line of the journal with its first event. */
+  readonly line: number;
   readonly witnesses: ScenarioResult['witnesses'];
   readonly splats: ScenarioResult['splats'];
 }
 
-/** A scenario that has just finished; `operations` stay in the journal, the results do without them. */
+/** Where a judgement was made. */
+export interface Place {
+  /** Line of the journal, from 1. */
+  readonly line: number;
+  /** How many operations had been done. */
+  readonly operations: number;
+}
+
+/** A scenario that has just finished; what else it has stays in the journal, the results do without. */
 export interface Finished {
   readonly result: ScenarioResult;
   readonly operations: readonly string[];
+  /** Of each judgement. */
+  readonly places: readonly Place[];
+  /** Lines of the journal, from 1: of its first event and of its last. */
+  readonly lines: readonly [number, number];
 }
 
 /** Zero of each verdict. */
@@ -82,6 +98,7 @@ export class Collector {
         return undefined;
       case 'progress':
       case 'observation':
+      case 'kernel.estimated':
         return undefined;
       case 'kernel.acquired':
         this.#kernel(event.kernel).acquired = omit(event, ...envelope, 'kernel');
@@ -109,7 +126,7 @@ export class Collector {
         this.#attempt(event).witnesses.push(omit(event, ...envelope, 'kernel', 'scenario'));
         return undefined;
       case 'judgement':
-        this.#attempt(event).judgements.push(omit(event, ...envelope, 'kernel', 'scenario'));
+        this.#judge(event);
         return undefined;
       case 'splat':
         this.#attempt(event).splats.push(omit(event, ...envelope, 'kernel', 'scenario'));
@@ -128,6 +145,14 @@ export class Collector {
   /** Scenarios under way, the one started first in front. */
   get running(): readonly Attempt[] {
     return [...this.#running.values()];
+  }
+
+  /** What is planned and has no result, in order. */
+  get left(): readonly { readonly kernel: string; readonly scenario: string }[] {
+    return this.#plan.filter((name) => !this.#scenarios.has(name)).map((name) => {
+      const [kernel = '', scenario = ''] = name.split('\0');
+      return { kernel, scenario };
+    });
   }
 
   /** Scenario executions finished so far. */
@@ -200,32 +225,44 @@ export class Collector {
     for (const [name, clause] of this.#clauses) if (clause.kernel === kernel) this.#clauses.delete(name);
   }
 
-  #attempt(event: { kernel: string; scenario: string; mono: number }, attempt = 1): Attempt {
+  #judge(event: EventOf<'judgement'>): void {
+    const { operations, judgements, places } = this.#attempt(event);
+    judgements.push(omit(event, ...envelope, 'kernel', 'scenario'));
+    places.push({ line: lineOf(event), operations: operations.length });
+  }
+
+  #attempt(event: { kernel: string; scenario: string; mono: number; seq: number }, attempt = 1): Attempt {
     const known = this.#running.get(key(event));
     if (known) return known;
     const { kernel, scenario, mono } = event;
     const title = this.#planned.get(scenario)?.title ?? '';
-    const fresh = { kernel, scenario, title, attempt, since: mono };
-    const begun: Attempt = { ...fresh, operations: [], judgements: [], witnesses: [], splats: [] };
+    const fresh = { kernel, scenario, title, attempt, since: mono, line: lineOf(event) };
+    const begun: Attempt = { ...fresh, operations: [], judgements: [], places: [], witnesses: [], splats: [] };
     this.#running.set(key(event), begun);
     return begun;
   }
 
   #finish(event: EventOf<'scenario.finished'>): Finished {
-    const { operations, judgements, witnesses, splats } = this.#attempt(event);
+    const { operations, judgements, places, line, witnesses, splats } = this.#attempt(event);
     this.#running.delete(key(event));
     const { title, clauses } = this.#planned.get(event.scenario) ?? { title: '', clauses: [] };
     const own = omit(event, ...envelope, 'fingerprint', 'clauseVerdicts');
     const result = { ...own, title, clauses, judgements, witnesses, splats };
     this.#scenarios.set(key(event), result);
     this.#kernel(event.kernel);
-    return { result, operations };
+    return { result, operations, places, lines: [line, lineOf(event)] };
   }
 }
 
-/** What a run is to do: each scenario on each kernel, or a shard's own, or what several runs together were to do. */
+/** The journal has an event a line, without gaps. */
+function lineOf({ seq }: { readonly seq: number }): number {
+  return seq + 1;
+}
+
+/** What a run is to do: each scenario on each kernel, or some of these: a shard's own, or what several runs together were to do. */
 export function executions(event: EventOf<'run.started'>): readonly { kernel: string; scenarios: readonly string[] }[] {
-  return (event.shard ?? event.combined)?.executions ?? event.kernels.map((kernel) => ({ kernel, scenarios: event.scenarios.map((s) => s.id) }));
+  const some = (event.shard ?? event.combined)?.executions ?? event.executions;
+  return some ?? event.kernels.map((kernel) => ({ kernel, scenarios: event.scenarios.map((s) => s.id) }));
 }
 
 function count(results: readonly { verdict: Verdict }[]): ByVerdict {

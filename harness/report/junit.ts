@@ -82,7 +82,7 @@ function status(result: ScenarioResult, came: Outcome): readonly string[] {
     return [xmlLeaf('skipped', { message: why === '' ? 'not applicable' : why })];
   }
   const head = { type: failure?.kind ?? verdict, message: reason === '' ? verdict : reason };
-  return [xmlLeaf(came === 'failures' ? 'failure' : 'error', head, cut(explain(result, [], plain)))];
+  return [xmlLeaf(came === 'failures' ? 'failure' : 'error', head, cut(explain({ result }, plain)))];
 }
 
 /** What supports the result and does not stand with its failure: proofs of situations, the whole kernel log. */
@@ -91,7 +91,7 @@ function evidenceLines(result: ScenarioResult, came: Outcome): string[] {
   if (verdict === 'pass' || verdict === 'n/a') return [];
   const told = came === 'failures' || came === 'errors';
   return [
-    ...(told ? [] : explain({ ...result, log: [] }, [], plain)),
+    ...(told ? [] : explain({ result: { ...result, log: [] } }, plain)),
     ...witnesses.flatMap((w) => [`witness: ${clean(w.situation)}`, ...w.proof.map((line) => `  ${clean(line)}`)]),
     ...(log.length === 0 ? [] : ['kernel log:', ...log.map((line) => `  ${clean(line)}`)]),
   ];

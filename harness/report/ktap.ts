@@ -3,7 +3,7 @@ import { explain } from './failure.js';
 import { FoldedReporter } from './folded.js';
 import { painter } from './paint.js';
 import type { KernelResult, Results, ScenarioResult } from './results-schema.js';
-import { isBad, notWhole } from './summary.js';
+import { isBad, isNews, notWhole } from './summary.js';
 import { clean } from './text.js';
 
 const plain = painter(false);
@@ -31,7 +31,7 @@ export class KtapReporter extends FoldedReporter {
 function kernelTest(results: Results, kernel: KernelResult, number: number): string[] {
   const own = results.scenarios.filter((s) => s.kernel === kernel.kernel);
   const name = testName(kernel.kernel);
-  const red = own.some((s) => isRed(s, results.strict));
+  const red = own.some((s) => isNews(s, results.strict));
   const subtests = own.flatMap((s, i) => scenarioTest(s, i + 1, results.strict));
   const failure = kernel.failure ? [diagnostic(`${kernel.failure.kind}: ${clean(kernel.failure.message)}`)] : [];
   const skipped = own.every((s) => s.verdict === 'n/a') ? ` # SKIP ${own.length === 0 ? 'no scenario has a result' : 'every scenario is n/a'}` : '';
@@ -48,9 +48,9 @@ function scenarioTest(result: ScenarioResult, number: number, strict: boolean): 
   const about = [
     ...(title === '' ? [] : [clean(title)]),
     ...(flaky ? [`flaky: passed on attempt ${attempts}`] : []),
-    ...(verdict === 'pass' || verdict === 'n/a' ? [] : explain(result, [], plain)),
+    ...(verdict === 'pass' || verdict === 'n/a' ? [] : explain({ result }, plain)),
   ];
-  const line = `${isRed(result, strict) ? 'not ok' : 'ok'} ${number} ${testName(result.scenario)}`;
+  const line = `${isNews(result, strict) ? 'not ok' : 'ok'} ${number} ${testName(result.scenario)}`;
   const data = diagnosticData(result, strict);
   return [...about.map(diagnostic), data === undefined ? line : `${line} # ${data}`];
 }
@@ -68,10 +68,6 @@ function diagnosticData({ verdict, expected, reason, failure }: ScenarioResult, 
 /** Parsers look for ` # SKIP` from the end of the line. */
 function data(text: string): string {
   return clean(text).replaceAll('# ', '#').trim();
-}
-
-function isRed({ verdict, expected }: ScenarioResult, strict: boolean): boolean {
-  return isBad(verdict, strict) && expected === undefined;
 }
 
 /** What the kernel's kunit_parser.py takes for the end of the output, or for a crash, wherever it stands. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { FoldedReporter } from './folded.js';
 import type { KernelResult, Results, ScenarioResult } from './results-schema.js';
-import { isBad, partOf } from './summary.js';
-import { clean, duration } from './text.js';
+import { isNews, partOf } from './summary.js';
+import { clean, duration, plural } from './text.js';
 
 /** Rows of each table: a job's summary on GitHub may have 1 MiB. */
 const rowsShown = 100;
@@ -19,7 +19,8 @@ export class MarkdownReporter extends FoldedReporter {
 }
 
 function page(results: Results): string[] {
-  const bad = results.scenarios.filter((s) => isBad(s.verdict, results.strict) && s.expected === undefined);
+  const news = results.scenarios.filter((s) => isNews(s, results.strict));
+  const bad = news.filter((s) => s.notRun !== true);
   const profile = `profile ${results.profile}${results.strict ? ', strict' : ''}`;
   return [
     `## ${ending(results)}`,
@@ -30,6 +31,7 @@ function page(results: Results): string[] {
     ...section('Missing', results.missing ?? []),
     ...notAsExpected(bad),
     ...section('Flaky', results.scenarios.filter((s) => s.flaky).map((s) => `${s.kernel} ${s.scenario}: ${s.verdict} on attempt ${s.attempts}`)),
+    ...notRun(news.filter((s) => s.notRun === true)),
     ...section('Expectations that no longer hold', results.staleExpectations),
   ];
 }
@@ -69,6 +71,15 @@ function notAsExpected(bad: readonly ScenarioResult[]): string[] {
   });
   const more = bad.length - rowsShown;
   return ['### Not as expected', '', ...rows, ...(more > 0 ? [`… and ${more} more`, ''] : [])];
+}
+
+function notRun(left: readonly ScenarioResult[]): string[] {
+  const kernels = [...new Set(left.map((s) => s.kernel))];
+  const lines = kernels.map((kernel) => {
+    const own = left.filter((s) => s.kernel === kernel);
+    return `${kernel}: ${plural(own.length, 'scenario')}, ${own[0]?.reason ?? ''}`;
+  });
+  return section('Not run', lines);
 }
 
 function section(title: string, lines: readonly string[]): string[] {

@@ -14,6 +14,9 @@ export interface Reporter {
   past?(event: KlpEvent): void;
   /** Text to add when time has passed without an event; `mono` as in the events, in milliseconds. */
   tick?(mono: number): string;
+  /** Text that takes away what is shown for the moment, for whoever writes to the same place; nothing of it comes until {@link show}. */
+  hide?(): string;
+  show?(): void;
   /** What stands at the end, after the last event. */
   end(): string;
 }
@@ -21,7 +24,11 @@ export interface Reporter {
 /** What a reporter may know of the place its text goes to. */
 export interface Display {
   readonly colour: boolean;
-  /** A terminal whose last line can be rewritten. */
+  /** A terminal whose last lines can be rewritten. */
   readonly live: boolean;
+  /** As they are when they are asked for: a terminal may be resized. */
   readonly columns: number;
+  readonly rows?: number;
+  /** Failures and the summary only. */
+  readonly quiet?: boolean;
 }

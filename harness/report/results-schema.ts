@@ -46,6 +46,8 @@ const scenario = z.object({
   durationMs: z.number(),
   attempts: z.number(),
   flaky: z.boolean(),
+  /** Not run, for the reason given; the verdict is error. */
+  notRun: z.boolean().optional(),
   /** Reason from the expectations file, when this verdict was expected. */
   expected: z.string().optional(),
   repeat: z.string(),

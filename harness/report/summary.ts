@@ -22,6 +22,11 @@ export function isBad(verdict: Verdict, strict: boolean): boolean {
   return verdict === 'fail' || verdict === 'error' || (strict && verdict === 'deviates');
 }
 
+/** Whether a result is not as expected. */
+export function isNews({ verdict, expected }: Pick<ScenarioResult, 'verdict' | 'expected'>, strict: boolean): boolean {
+  return isBad(verdict, strict) && expected === undefined;
+}
+
 /** What a result is one part of, or was put together from: `, shard 1 of 4`; '' for a run of its own. */
 export function partOf({ shard, merged, combined }: Pick<Results, 'shard' | 'merged'> & { combined?: readonly unknown[] | undefined }): string {
   if (shard) return `, shard ${shard.index} of ${shard.count}`;
@@ -114,7 +119,8 @@ function condensedLines(clauses: readonly ClauseResult[], columns: number, note?
     : [...ids, ...wrap(clean(note).split(' '), columns, `${indent}  `, `${indent}  `)];
 }
 
-function kernelSummary(clauses: readonly ClauseResult[], columns: number, paint: Paint): string[] {
+/** @param notRun scenarios: clauses that are an error because of them alone need no words each */
+function kernelSummary(clauses: readonly ClauseResult[], notRun: ReadonlySet<string>, columns: number, paint: Paint): string[] {
   const sorted = [...clauses].sort((a, b) => naturally(a.clause, b.clause));
   const labelled = (text: string, verdict: Verdict, lines: readonly string[]): string[] => {
     const head = `  ${paint(verdictColour[verdict], text.padEnd(label))}`;
@@ -126,6 +132,7 @@ function kernelSummary(clauses: readonly ClauseResult[], columns: number, paint:
       verdict,
       some.flatMap((c) => clauseLines(c, columns)),
     );
+  const unasked = sorted.filter((c) => c.verdict === 'error' && !c.expected && isUnasked(c, notRun));
   const missing = sorted.filter((c) => c.verdict === 'n/a');
   const reasons = [...new Set(missing.map((c) => c.note))];
   const passed = sorted.filter((c) => c.verdict === 'pass');
@@ -134,9 +141,10 @@ function kernelSummary(clauses: readonly ClauseResult[], columns: number, paint:
       listed(
         verdict,
         verdict,
-        sorted.filter((c) => c.verdict === verdict && !c.expected),
+        sorted.filter((c) => c.verdict === verdict && !c.expected && !unasked.includes(c)),
       ),
     ),
+    ...labelled('not run', 'error', unasked.length > 0 ? condensedLines(unasked, columns, unasked[0]?.note) : []),
     ...listed(
       'expected',
       'deviates',
@@ -160,6 +168,11 @@ function kernelSummary(clauses: readonly ClauseResult[], columns: number, paint:
     ),
     ...labelled('pass', 'pass', passed.length > 0 ? condensedLines(passed, columns) : []),
   ];
+}
+
+/** Whether the note, which is one of a scenario that gave the verdict, is of one that was not run. */
+function isUnasked({ scenarios, note }: ClauseResult, notRun: ReadonlySet<string>): boolean {
+  return note?.startsWith('not run') === true && scenarios.some((s) => notRun.has(s));
 }
 
 function expectedCounts(results: readonly { verdict: Verdict; expected?: unknown }[]): Partial<ByVerdict> {
@@ -196,9 +209,10 @@ export function summarise(results: Results, display: Display, paint: Paint): str
     if (clauses.length === 0 && !kernel.failure) continue;
     lines.push('', kernelHead(kernel, paint));
     if (kernel.failure) lines.push(`  no scenario could run: ${clean(kernel.failure.message)}`);
-    lines.push(...kernelSummary(clauses, columns, paint));
+    const notRun = new Set(results.scenarios.filter((s) => s.kernel === kernel.kernel && s.notRun === true).map((s) => s.scenario));
+    lines.push(...kernelSummary(clauses, notRun, columns, paint));
   }
-  const bad = results.scenarios.filter((s) => isBad(s.verdict, results.strict) && s.expected === undefined);
+  const bad = results.scenarios.filter((s) => isNews(s, results.strict) && s.notRun !== true);
   lines.push(...repeats(bad, paint));
   if (results.staleExpectations.length > 0) {
     lines.push('', paint('bold', 'Expectations that no longer hold:'));
@@ -211,9 +225,11 @@ export function summarise(results: Results, display: Display, paint: Paint): str
   }
   const { counts } = results;
   const flaky = counts.flaky > 0 ? `; ${counts.flaky} flaky` : '';
+  const left = results.scenarios.filter((s) => s.notRun === true).length;
+  const notRun = left > 0 ? `; ${left} not run` : '';
   lines.push(
     '',
-    `scenarios  ${countsText(counts.scenarios, expectedCounts(results.scenarios))}${flaky}`,
+    `scenarios  ${countsText(counts.scenarios, expectedCounts(results.scenarios))}${notRun}${flaky}`,
     `clauses    ${countsText(counts.clauses, expectedCounts(results.clauses))}`,
     `           ${outcome(results)}`,
   );

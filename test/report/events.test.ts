@@ -53,6 +53,7 @@ const payloads: Readonly<Record<EventType, fc.Arbitrary<unknown>>> = {
     { requiredKeys: ['harness', 'catalogue', 'command', 'host'] },
   ),
   progress: fc.record({ topic: text, text }),
+  'kernel.estimated': fc.record({ kernel: text, milliseconds: fc.dictionary(text, number) }),
   'kernel.acquired': fc.record({
     kernel: text,
     arch: fc.constantFrom('x86_64', 'arm64'),

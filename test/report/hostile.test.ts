@@ -101,7 +101,7 @@ for (const [what, text] of Object.entries(hostile)) {
         const reporter = createReporter(name, display);
         const output = events.map((event) => reporter.event(event) + (reporter.tick?.(event.mono) ?? '')).join('') + reporter.end();
         // eslint-disable-next-line no-control-regex -- what the list reporter itself writes to a terminal
-        const plain = display.live ? output.replace(/\r?\x1b\[(?:2K|[0-9]{1,2}m)/g, '') : output;
+        const plain = display.live ? output.replace(/\r*\x1b\[(?:J|[0-9]{1,2}[mA])\r?|\r$/g, '') : output;
         const bad = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.exec(plain);
         t.equal(bad === null ? '' : JSON.stringify(plain.slice(Math.max(0, bad.index - 60), bad.index + 20)), '', `${name}: nothing unprintable`);
         if (name === 'json') t.match(JSON.parse(output), { counts: { scenarios: { fail: 1, error: 1, 'n/a': 1, deviates: 1, pass: 0 } } });

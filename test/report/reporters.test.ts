@@ -146,7 +146,7 @@ Bail out! the run did not finish
 });
 
 /** Escape sequences that the reporter itself writes. */
-const own = /\r?\x1b\[(?:2K|[0-9]{1,2}m)/g; // eslint-disable-line no-control-regex
+const own = /\r*\x1b\[(?:J|[0-9]{1,2}[mA])\r?|\r$/g; // eslint-disable-line no-control-regex
 
 void t.test('nothing a guest says reaches the terminal raw', (t) => {
   const displays = [
