@@ -30,10 +30,11 @@ function parts(text: string): readonly { readonly name: string; readonly file?: 
 /**
  * The reporters of a command line: names, or `NAME=FILE`. Standard output has `list` where none of them is for it.
  *
+ * @param quiet on standard output failures and the summary only
  * @throws UsageError for an unknown name, two for standard output, two for one file, or a file that can't be written; nothing
  *   was begun then
  */
-export function chooseReporters(text: string): readonly Chosen[] {
+export function chooseReporters(text: string, quiet = false): readonly Chosen[] {
   const asked = parts(text);
   const shown = asked.filter((p) => p.file === undefined);
   if (shown.length > 1) {
@@ -42,7 +43,7 @@ export function chooseReporters(text: string): readonly Chosen[] {
   }
   const all = shown.length === 0 ? [{ name: 'list' }, ...asked] : asked;
   const chosen = all.map(({ name, file }): Chosen => {
-    const reporter = createReporter(name, file === undefined ? display() : plainDisplay);
+    const reporter = createReporter(name, file === undefined ? display(quiet) : plainDisplay);
     return file === undefined ? { name, reporter } : { name, reporter, file: writable(file, text) };
   });
   const places = chosen.flatMap((c) => c.file ?? []);

@@ -8,7 +8,7 @@ import { withAbsoluteFiles } from './outputs.js';
 import type { RunWords } from './run.js';
 
 /** What may be said anew when a run is resumed; all else was chosen when it began. */
-const anew = ['resume', 'output', 'reporter', 'jobs', 'pauseOnFailure', 'pauseTimeout', 'gdb'];
+const anew = ['resume', 'output', 'reporter', 'jobs', 'pauseOnFailure', 'pauseTimeout', 'gdb', 'quiet', 'maxFailures'];
 
 /** A run to go on with, and the words it began with. */
 export interface ResumedWords extends AsyncDisposable {
@@ -59,7 +59,7 @@ function contradictions(said: Command, then: Command): void {
   if (said.args.length > 0 && !isDeepStrictEqual(said.args, then.args)) wrong.unshift(...said.args);
   if (wrong.length === 0) return;
   throw new UsageError(`--resume goes on with what was chosen then, and ${wrong.join(', ')} says otherwise`, {
-    hint: 'klp run --resume alone is enough; with it go only --reporter, --jobs and --output',
+    hint: 'klp run --resume alone is enough; with it go only --reporter, --quiet, --jobs, --max-failures and --output',
   });
 }
 

@@ -15,12 +15,14 @@ import { clauseIds } from '../runner/scenario.js';
 import { parseAccel } from '../vm/accel.js';
 import { goOn, unattended } from './go-on.js';
 import { interruptible } from './interrupt.js';
+import { type LastFailedWords, chosenOf, lastFailedWords, nothingFailed } from './last-failed.js';
 import { chooseReporters, outputs, reporterHelp } from './outputs.js';
 import { chosenThen, resumeWords } from './resume.js';
 import { say } from './say.js';
 import { chooseKernels } from './select.js';
 import { chooseRun, sameShard, type ChosenRun, type WhatToRun } from './shard.js';
 import { chooseSelftests, suites } from './suite.js';
+import { beside, besideFor, ownTerminal } from './terminal.js';
 
 export interface RunWords extends WhatToRun {
   readonly list?: boolean;
@@ -34,6 +36,9 @@ export interface RunWords extends WhatToRun {
   readonly jobs: Jobs;
   /** True without a folder. */
   readonly resume?: string | true;
+  readonly lastFailed?: boolean;
+  readonly maxFailures?: number;
+  readonly quiet?: boolean;
   readonly expectations?: string;
   readonly fresh?: boolean;
   readonly rdinit?: string;
@@ -96,6 +101,9 @@ function runOptions(): Command {
     .option('--retries <n>', 'more attempts after an infrastructure failure', wholeNumber(0), 1)
     .option('--jobs <n>', 'guests side by side, or auto: as many as the host has room for', guests, 'auto')
     .option('--resume [dir]', 'go on with a run that did not finish: the latest, or the one in this folder')
+    .option('--last-failed', 'only what failed or ended in error in the last run, by kernel and scenario')
+    .option('--max-failures <n>', 'begin nothing more after so many unexpected failures', wholeNumber(1))
+    .option('--quiet', 'show failures and the summary only')
     .option('--expectations <file>', `known failures and deviations (default: ${usualExpectations} if there)`)
     .option('--pause-on-failure', 'stop where a scenario fails and say how to reach its guest')
     .option('--pause-timeout <s>', `seconds after which a pause ends (default: none on a terminal, else ${unattended})`, wholeNumber(1))
@@ -115,38 +123,52 @@ export function runCommand(done: (status: number) => void, harness: string): Com
   const command = runOptions();
   return command.action(async (words: string[], options: RunWords) => {
     if (options.resume === undefined) {
-      done(await perform(words, options, harness));
+      const failed = options.lastFailed === true ? await lastFailedWords(command, runOptions) : undefined;
+      done(await perform(failed?.words ?? words, failed?.options ?? options, harness, { failed }));
       return;
     }
     await using past = await resumeWords(command, options.resume, runOptions);
-    done(await perform(past.words, past.options, harness, past.run));
+    done(await perform(past.words, past.options, harness, { past: past.run }));
   });
 }
 
-/**
- * @param past the run to go on with
- * @returns the exit status
- */
-async function perform(words: readonly string[], options: RunWords, harness: string, past?: PastRun): Promise<number> {
-  const { scenarios: every, runKernel, ...choice } = await chooseWhat(words, options, harness);
+/** An earlier run: one to go on with, or one whose failures are run again. */
+interface Earlier {
+  readonly past?: PastRun | undefined;
+  readonly failed?: LastFailedWords | undefined;
+}
+
+/** @returns the exit status */
+async function perform(words: readonly string[], options: RunWords, harness: string, { past, failed }: Earlier): Promise<number> {
+  if (options.quiet === true && options.reporter !== 'list') throw new UsageError(`--quiet is for the reporter list, not for ${options.reporter}`);
+  if (failed?.last.executions.length === 0) {
+    process.stdout.write(`${nothingFailed(failed.last)}\n`);
+    return ExitStatus.ok;
+  }
+  const what = await chooseWhat(words, options, harness);
+  const { runKernel, ...choice } = what;
+  const every = failed ? failedOnes(failed, what.scenarios) : what.scenarios;
   if (options.list === true) {
     for (const { scenario: s } of every) process.stdout.write(`${s.id}\n    ${s.title}\n    ${clauseIds(s).join(' ')}\n`);
     return ExitStatus.ok;
   }
   const chosen = past ? chosenThen('scenario', past.started.scenarios.map((s) => s.id), every, (c) => c.scenario.id) : every;
   const now = await choice.kernels();
-  const kernels = past ? chosenThen('kernel', past.started.kernels, now, (k) => k.name) : now;
+  const executions = past ? past.started.executions : failed && chosenOf(failed.last, every.map((c) => c.scenario.id), now.map((k) => k.name));
+  const names = past ? past.started.kernels : executions?.map((e) => e.kernel);
+  const kernels = names ? chosenThen('kernel', names, now, (k) => k.name) : now;
   const signing = keyFiles(options);
   const shard = choice.shard(kernels);
   if (past) sameShard(past, shard);
   const expectations = options.expectations ?? (existsSync(usualExpectations) ? usualExpectations : undefined);
   // Unknown names are found before anything is booted.
-  const shown = chooseReporters(options.reporter);
+  const shown = chooseReporters(options.reporter, options.quiet);
+  const leaveTerminal = ownTerminal(shown.find((s) => s.file === undefined)?.reporter);
   const interrupts = interruptible();
   const { signal, release } = interrupts;
   const pause = goOn({
     input: process.stdin,
-    say: (line) => void process.stderr.write(`${line}\n`),
+    say: (line) => beside(() => void process.stderr.write(`${line}\n`)),
     attended: process.stderr.isTTY,
     interrupts,
     ...(options.pauseTimeout === undefined ? {} : { seconds: options.pauseTimeout }),
@@ -165,11 +187,13 @@ async function perform(words: readonly string[], options: RunWords, harness: str
       output: options.output,
       outputs: (directory) => outputs(shown, directory),
       harness,
-      command: ['klp', ...process.argv.slice(2)],
+      command: failed?.command ?? ['klp', ...process.argv.slice(2)],
       signal,
       gdb: options.gdb === true,
       ...(signing === undefined ? {} : { signing }),
-      ...(options.pauseOnFailure === true ? { pause } : {}),
+      ...(options.pauseOnFailure === true ? { pause: { say: pause.say, wait: (until) => besideFor(() => pause.wait(until)) } } : {}),
+      ...(executions && { executions }),
+      ...(options.maxFailures === undefined ? {} : { maxFailures: options.maxFailures }),
       ...(past === undefined ? {} : { past }),
       ...(shard && { shard }),
       ...(runKernel && { runKernel }),
@@ -185,7 +209,16 @@ async function perform(words: readonly string[], options: RunWords, harness: str
     return summary.exit;
   } finally {
     release();
+    leaveTerminal();
   }
+}
+
+/** Those that failed on any kernel. */
+function failedOnes({ last }: LastFailedWords, every: ChosenRun['scenarios']): ChosenRun['scenarios'] {
+  const found = every.filter((c) => last.executions.some((e) => e.scenarios.includes(c.scenario.id)));
+  // Says what failed, when nothing of it was chosen.
+  if (found.length === 0) chosenOf(last, [], []);
+  return found;
 }
 
 /** Scenarios and kernels, or the cases of a suite. */

@@ -32,7 +32,7 @@ export async function besideFor<T>(work: () => Promise<T>): Promise<T> {
  * that, and while it is stopped (Ctrl-Z).
  * @returns ends that
  */
-export function ownTerminal(reporter: Reporter): () => void {
+export function ownTerminal(reporter: Reporter | undefined): () => void {
   if (!process.stdout.isTTY) return () => undefined;
   live = reporter;
   const stopped = (): void => {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { Arch } from '../arch.js';
+import { type Arch, architectures } from '../arch.js';
 import { cacheRoot, withLock } from '../cache.js';
 
 /** Milliseconds by scenario. */
@@ -26,6 +26,12 @@ export async function readDurations(kernel: string, arch: Arch): Promise<Duratio
   } catch {
     return new Map();
   }
+}
+
+/** As {@link readDurations}, where it is not known yet what the kernel is for. */
+export async function readDurationsOf(kernel: string): Promise<Durations> {
+  const all = await Promise.all((Object.keys(architectures) as Arch[]).map((arch) => readDurations(kernel, arch)));
+  return new Map(all.flatMap((of) => [...of]));
 }
 
 /**

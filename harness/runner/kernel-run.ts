@@ -18,6 +18,7 @@ import { longestFirst, readDurations, recordDurations } from './durations.js';
 import { kernelLog } from './evidence.js';
 import { clauseVerdicts } from './expectations.js';
 import type { Expectations } from './expectations.js';
+import type { FailureLimit } from './failure-limit.js';
 import { failureFrom, failureOf } from './failures.js';
 import { type Jobs, chooseJobs, hostRoom } from './jobs.js';
 import type { Journal } from './journal.js';
@@ -46,6 +47,8 @@ export interface KernelRunOptions {
   /** Of a resumed run: what its earlier parts brought. */
   readonly past?: PastKernel;
   readonly expectations: Expectations;
+  /** Of the whole run: once it is reached, nothing more is begun. */
+  readonly limit: FailureLimit;
   readonly signal: AbortSignal;
   /** The words that repeat a case, without the scenario: `npx klp run --kernel K …`. */
   readonly repeat: (scenario: string) => string;
@@ -82,7 +85,9 @@ export async function runKernel(
   const results = new KernelResults(name, scenarios, options);
   const run = new KernelRun(name, results, options);
   try {
-    await run.all(acquire);
+    if (options.limit.reached) results.keepAll();
+    else await run.all(acquire);
+    if (options.limit.reached && !options.signal.aborted) results.notRun();
   } catch (error) {
     if (!options.signal.aborted) results.failAll(error);
   }
@@ -162,6 +167,7 @@ class KernelRun {
         await this.one(s, seat, facts, modules);
         await this.pauseAt(s, kernel, seat);
       },
+      enough: () => this.options.limit.reached,
       onLost: (guest, error) => this.progress(`guest ${guest} could not be started; the others go on: ${failureFrom(error).message}`),
       signal,
     });

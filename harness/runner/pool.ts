@@ -26,6 +26,8 @@ export interface PoolOptions<Item, B extends Startable> {
   readonly first: B;
   readonly start: (seat: number, signal: AbortSignal) => Promise<B>;
   readonly work: (item: Item, seat: Seat<B>) => Promise<void>;
+  /** Asked before an item is taken: whether the rest of them is left alone. */
+  readonly enough?: () => boolean;
   /** A worker has no bench and gives up, while others go on. */
   readonly onLost: (seat: number, error: unknown) => void;
   readonly signal: AbortSignal;
@@ -101,10 +103,12 @@ class Pool<Item, B extends Startable> {
   /** The next item, once there is a bench for it; undefined when all are done. */
   async #next(seat: OwnSeat<Item, B>): Promise<{ readonly item: Item } | undefined> {
     for (;;) {
+      this.#leaveRest();
       if (this.#over) return undefined;
       this.options.signal.throwIfAborted();
       if (this.#queue.length > 0) {
         await seat.bench();
+        this.#leaveRest();
         if (this.#queue.length > 0) return { item: this.#queue.shift() as Item };
       } else await new Promise<void>((resolve) => this.#wake.push(resolve));
     }
@@ -122,6 +126,12 @@ class Pool<Item, B extends Startable> {
       this.#busy -= 1;
       this.#settle();
     }
+  }
+
+  #leaveRest(): void {
+    if (this.#queue.length === 0 || this.options.enough?.() !== true) return;
+    this.#queue.length = 0;
+    this.#settle();
   }
 
   get #over(): boolean {

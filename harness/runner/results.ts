@@ -4,6 +4,7 @@ import type { Attempt } from './attempt.js';
 import { failureFrom } from './failures.js';
 import type { Expectations, ScenarioOutcome } from './expectations.js';
 import { scenarioFingerprint } from './fingerprint.js';
+import type { FailureLimit } from './failure-limit.js';
 import type { Journal } from './journal.js';
 import { broke, lacks } from './needs.js';
 import { type PastKernel, whyAgain } from './resume.js';
@@ -17,6 +18,7 @@ export interface ScenarioResult extends ScenarioOutcome {
 interface ResultsOptions {
   readonly journal: Journal;
   readonly expectations: Expectations;
+  readonly limit: FailureLimit;
   readonly harness: string;
   readonly past?: PastKernel;
   /** Capabilities that the kernel's catalogue entry promises. */
@@ -95,12 +97,36 @@ export class KernelResults {
   /** The kernel cannot be had, booted or kept: what has no result yet is an error. */
   failAll(error: unknown): void {
     const failure = failureFrom(error);
+    // However many scenarios it costs, it is one thing that failed.
+    this.options.limit.add('error', false);
     this.options.journal.emit('kernel.failed', { kernel: this.name, failure });
     for (const s of this.missing()) {
       const clauses = clauseIds(s).map((clause) => ({ clause, verdict: 'error' as const }));
       this.#start(s);
       const reason = `kernel ${this.name} could not be used: ${failure.message}`;
-      this.finish(s, { verdict: 'error', reason, failure: { kind: failure.kind, message: failure.message }, clauses }, 0, 1, false);
+      this.finish(s, { verdict: 'error', reason, failure: { kind: failure.kind, message: failure.message }, clauses }, 0, 1, false, false);
+    }
+  }
+
+  /** Enough has failed: what has no result yet says so, and is an error, since nothing was learnt. */
+  notRun(): void {
+    const { journal, limit, repeat } = this.options;
+    const verdict = 'error';
+    for (const s of this.missing()) {
+      const clauses = clauseIds(s).map((clause) => ({ clause, verdict, note: limit.reason }) as const);
+      journal.emit('scenario.finished', {
+        kernel: this.name,
+        scenario: s.id,
+        verdict,
+        reason: limit.reason,
+        durationMs: 0,
+        attempts: 0,
+        flaky: false,
+        notRun: true,
+        repeat: repeat(s.id),
+        clauseVerdicts: clauses.map((c) => ({ ...c })),
+      });
+      this.#results.set(s.id, { kernel: this.name, scenario: s.id, verdict, clauses, failure: undefined, expected: false });
     }
   }
 
@@ -109,9 +135,12 @@ export class KernelResults {
     journal.emit('scenario.started', { kernel: this.name, scenario: s.id, title: s.title, clauses: [...clauseIds(s)], attempt: 1 });
   }
 
-  /** @param attempt the last one, with the verdicts of all its clauses */
-  finish(s: Scenario, attempt: Attempt, durationMs: number, attempts: number, flaky: boolean): void {
-    const { journal, expectations, repeat, harness } = this.options;
+  /**
+   * @param attempt the last one, with the verdicts of all its clauses
+   * @param counted whether it adds to the failures after which a run is stopped
+   */
+  finish(s: Scenario, attempt: Attempt, durationMs: number, attempts: number, flaky: boolean, counted = true): void {
+    const { journal, expectations, limit, repeat, harness } = this.options;
     const { verdict, clauses } = attempt;
     const outcome: ScenarioOutcome = {
       kernel: this.name,
@@ -138,6 +167,7 @@ export class KernelResults {
     });
     // Counted once it is written: what the journal does not have, no summary has.
     this.#results.set(s.id, { ...outcome, expected: expected !== undefined });
+    if (counted) limit.add(verdict, expected !== undefined);
     if (attempts === 1 && (verdict === 'pass' || verdict === 'deviates')) this.durations.set(s.id, durationMs);
   }
 }

@@ -13,13 +13,16 @@ import type { AccelChoice } from '../vm/accel.js';
 import { Access } from './access.js';
 import { type PlannedShard, shardRecord, writeBlob } from './blob.js';
 import { judgeClauses } from './clauses.js';
+import { readDurationsOf } from './durations.js';
 import { type Expectation, Expectations } from './expectations.js';
 import type { Jobs } from './jobs.js';
+import { FailureLimit } from './failure-limit.js';
 import { Journal, type Output, syncFolder } from './journal.js';
 import { type KernelRunOptions, type RunKernel, runKernel } from './kernel-run.js';
 import { Pause, type PauseOptions } from './pause.js';
 import type { ScenarioResult } from './results.js';
 import { portionsOf } from './plan.js';
+import type { Portion } from './shard.js';
 import { type PastRun, pastKernel } from './resume.js';
 import { claim } from './run-claim.js';
 import { type Scenario, clauseIds } from './scenario.js';
@@ -69,6 +72,10 @@ export interface RunOptions {
   readonly runKernel?: RunKernel;
   /** Run one shard's part of a plan, and leave a blob of it; `kernels` and `scenarios` are the plan's. */
   readonly shard?: PlannedShard;
+  /** Of kernels × scenarios only these; excludes `shard`. */
+  readonly executions?: readonly Portion[];
+  /** Unexpected failures after which nothing more is begun; without it there is no limit. */
+  readonly maxFailures?: number;
 }
 
 export interface RunSummary {
@@ -122,9 +129,11 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
   const portions = portionsToRun(options);
   const today = new Date().toISOString().slice(0, 10);
   const expectations = new Expectations(options.expectations, today);
+  const limit = new FailureLimit(options.maxFailures ?? Infinity, options.strict);
   try {
     begin(options, journal);
     if (!past) await pointLatest(options.output, id);
+    await tellEstimates(journal, portions);
     for (const { kernel, scenarios } of portions) {
       if (signal.aborted) break;
       const earlier = past && pastKernel(past.journal.events, kernel.name);
@@ -136,6 +145,7 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
         jobs: options.jobs,
         harness: options.harness,
         expectations,
+        limit,
         signal,
         repeat: (scenario) => `npx klp run ${options.scenarioWords(scenario)} ${kernel.words}`,
         ...(earlier === undefined ? {} : { past: earlier }),
@@ -153,7 +163,7 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
       results.push(...own);
       if (journal.broken) break;
       // A clause takes the worst over all scenarios of the kernel; where some are another shard's, `klp merge` judges.
-      if (own.length === options.scenarios.length) judged.push(...judgeClauses(journal, kernel.name, own, earlier));
+      if (own.length === (options.shard ? options.scenarios : scenarios).length) judged.push(...judgeClauses(journal, kernel.name, own, earlier));
     }
     if (journal.broken) throw journal.broken;
     const interrupted = options.signal.aborted;
@@ -165,8 +175,8 @@ async function inFolder(options: RunOptions, directory: string, id: string): Pro
       counts: countVerdicts(results.map((r) => r.verdict)),
       clauses: countVerdicts(judged),
       expected: results.filter((r) => r.expected).length,
-      // What a shard did not run, another one may have.
-      staleExpectations: options.shard ? [] : expectations.stale(results).map((s) => s.text),
+      // What was not run here, another shard may have, or the run before.
+      staleExpectations: options.shard || options.executions ? [] : expectations.stale(results).map((s) => s.text),
     });
     const problems = journal.close();
     if (options.shard) await writeBlob(directory, options.shard, options.expectations);
@@ -202,16 +212,35 @@ function begin(options: RunOptions, journal: Journal): void {
       scenarios: options.scenarios.map((s) => ({ id: s.id, title: s.title, clauses: [...clauseIds(s)] })),
       cwd: process.cwd(),
       ...(options.shard && { shard: shardRecord(options.shard) }),
+      ...(options.executions && { executions: options.executions.map(({ kernel, scenarios }) => ({ kernel, scenarios: [...scenarios] })) }),
     });
   }
 }
 
-/** What is to be run on which kernel: everything on each, or the shard's part of it. */
-function portionsToRun({ kernels, scenarios, shard }: RunOptions): readonly { kernel: KernelChoice; scenarios: readonly Scenario[] }[] {
-  if (!shard) return kernels.map((kernel) => ({ kernel, scenarios }));
-  return portionsOf(shard.plan, shard).map((portion) => {
+/** So that whoever watches can tell how long it will take. */
+async function tellEstimates(journal: Journal, portions: readonly KernelPortion[]): Promise<void> {
+  for (const { kernel, scenarios } of portions) {
+    const recorded = await readDurationsOf(kernel.name);
+    const own = scenarios.flatMap(({ id }) => {
+      const milliseconds = recorded.get(id);
+      return milliseconds === undefined ? [] : [[id, milliseconds] as const];
+    });
+    if (own.length > 0) journal.emit('kernel.estimated', { kernel: kernel.name, milliseconds: Object.fromEntries(own) });
+  }
+}
+
+interface KernelPortion {
+  readonly kernel: KernelChoice;
+  readonly scenarios: readonly Scenario[];
+}
+
+/** What is to be run on which kernel: everything on each, or some of it. */
+function portionsToRun({ kernels, scenarios, shard, executions }: RunOptions): readonly KernelPortion[] {
+  const some = shard ? portionsOf(shard.plan, shard) : executions;
+  if (!some) return kernels.map((kernel) => ({ kernel, scenarios }));
+  return some.map((portion) => {
     const kernel = kernels.find((k) => k.name === portion.kernel);
-    if (!kernel) throw new UsageError(`the plan has a kernel ${portion.kernel}, which was not chosen`);
+    if (!kernel) throw new UsageError(`a kernel ${portion.kernel} is to be run, which was not chosen`);
     return { kernel, scenarios: scenarios.filter((s) => portion.scenarios.includes(s.id)) };
   });
 }

@@ -73,10 +73,14 @@ export function runSelftests(suites: ReadonlyMap<string, KernelSuite | string>):
   return async (name, acquire, scenarios, options) => {
     const results = new KernelResults(name, scenarios, options);
     try {
-      const kernel = await acquire();
-      tellAcquired(options.journal, name, kernel);
-      results.keep(kernel.fingerprint);
-      await new SelftestRun(kernel, name, results, options).all(suites.get(name) ?? 'nothing was found for it');
+      if (options.limit.reached) results.keepAll();
+      else {
+        const kernel = await acquire();
+        tellAcquired(options.journal, name, kernel);
+        results.keep(kernel.fingerprint);
+        await new SelftestRun(kernel, name, results, options).all(suites.get(name) ?? 'nothing was found for it');
+      }
+      if (options.limit.reached && !options.signal.aborted) results.notRun();
     } catch (error) {
       if (!options.signal.aborted) results.failAll(error);
     }
@@ -123,6 +127,7 @@ class SelftestRun {
       first,
       start: (guest, until) => this.startBench(guest, until),
       work: (script, seat) => this.script(script, suite, files, seat),
+      enough: () => this.options.limit.reached,
       onLost: (guest, error) => this.progress(`guest ${guest} could not be started; the others go on: ${failureFrom(error).message}`),
       signal,
     });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** QEMUs among the direct children of a process, by /proc. */
@@ -11,6 +11,21 @@ export function qemusOf(pid: number): number[] {
       return false; // gone meanwhile
     }
   });
+}
+
+/** Processes, script(1) apart, whose command line has a word, in a folder. */
+export function processesWith(word: string, cwd: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const [program = '', ...words] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+        return program.endsWith('node') && words.some((w) => w.endsWith(word)) && readlinkSync(`/proc/${name}/cwd`) === realpathSync(cwd);
+      } catch {
+        return false; // gone meanwhile
+      }
+    })
+    .map(Number);
 }
 
 function childrenOf(pid: number): number[] {

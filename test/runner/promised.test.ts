@@ -4,6 +4,7 @@ import t from 'tap';
 import { catalogue } from '../../kernels/catalogue.js';
 import { promised } from '../../kernels/promised.js';
 import type { Capability, Finding } from '../../harness/model/capabilities.js';
+import { FailureLimit } from '../../harness/runner/failure-limit.js';
 import { Expectations } from '../../harness/runner/expectations.js';
 import { Journal } from '../../harness/runner/journal.js';
 import { KernelResults } from '../../harness/runner/results.js';
@@ -32,7 +33,7 @@ void t.test('a missing capability is n/a, and a failure where the catalogue prom
   ] as const) {
     const journal = new Journal(join(t.testdir({}), 'journal.ndjson'), 'run', { outputs: [], onBroken: (error) => t.fail(String(error)) });
     const expectations = new Expectations([], '2026-01-01');
-    const results = new KernelResults('k', [s], { journal, expectations, harness: '0', must, repeat: () => 'klp run' });
+    const results = new KernelResults('k', [s], { journal, expectations, limit: new FailureLimit(Infinity, false), harness: '0', must, repeat: () => 'klp run' });
     results.notAsked(s, ['replace', 'states'], findings);
     journal.close();
     const [result] = results.all();
