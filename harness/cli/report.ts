@@ -26,6 +26,8 @@ const schemas = { results: resultsJsonSchema, events: eventsJsonSchema } as cons
 /** `klp report [RUN…]`: a run's journal, or several runs' together, in any form. Runs nothing and judges nothing anew. */
 export function reportCommand(): Command {
   return new Command('report')
+    // Behind the name of a subcommand, --format and --output are the subcommand's.
+    .enablePositionalOptions()
     .description('show a run again, or several as one, in any form')
     .argument('[run...]', `folders of klp-results, or journals (default: ${usualRun})`)
     .option('--format <name>', `what to print: ${reporterNames.join(', ')}`, 'list')
