@@ -40,6 +40,8 @@ async function main(argv: readonly string[]): Promise<number> {
     .description('End-to-end conformance tests of Linux livepatch on real kernels under QEMU')
     .version(version(), '-V, --version')
     .showHelpAfterError('(klp --help shows every command)')
+    // Else a command with subcommands takes their options for its own.
+    .enablePositionalOptions()
     .exitOverride();
   const commands = [
     runCommand(done, version()),
