@@ -190,3 +190,18 @@ void t.test('an abort ends all, those that wait included', async (t) => {
   t.same(said, ['a', 'b', 'c']);
   t.ok(allDisposed(benches));
 });
+
+void t.test('enough: what is under way ends, nothing else is taken, and nobody waits', async (t) => {
+  const done: string[] = [];
+  const { benches, run } = pool({
+    enough: () => done.length > 0,
+    work: async (item) => {
+      await sleep(item === 'a' ? 1 : 20);
+      done.push(item);
+    },
+  });
+  await run();
+  t.equal(done[0], 'a');
+  t.ok(done.length <= 2, done.join(' '));
+  t.ok(allDisposed(benches));
+});
