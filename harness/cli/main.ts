@@ -47,7 +47,7 @@ async function main(argv: readonly string[]): Promise<number> {
     runCommand(done, version()),
     planCommand(version()),
     mergeCommand(done, version()),
-    reportCommand(),
+    reportCommand(done),
     bisectCommand(done),
     kernelsCommand(),
     doctorCommand(done),

@@ -12,6 +12,7 @@ import { combineRuns } from '../runner/combine.js';
 import { thisHost } from '../runner/run.js';
 import { display, plainDisplay } from './outputs.js';
 import { type ReadRun, readRuns, usualRun } from './report-input.js';
+import { reportDiffCommand } from './report-diff.js';
 import { say } from './say.js';
 
 interface ReportWords {
@@ -24,10 +25,11 @@ interface ReportWords {
 const schemas = { results: resultsJsonSchema, events: eventsJsonSchema } as const;
 
 /** `klp report [RUN…]`: a run's journal, or several runs' together, in any form. Runs nothing and judges nothing anew. */
-export function reportCommand(): Command {
+export function reportCommand(done: (status: number) => void): Command {
   return new Command('report')
     // Behind the name of a subcommand, --format and --output are the subcommand's.
     .enablePositionalOptions()
+    .addCommand(reportDiffCommand(done))
     .description('show a run again, or several as one, in any form')
     .argument('[run...]', `folders of klp-results, or journals (default: ${usualRun})`)
     .option('--format <name>', `what to print: ${reporterNames.join(', ')}`, 'list')
@@ -59,7 +61,8 @@ export function replay(reporter: Reporter, events: readonly KlpEvent[]): string 
   return events.map((event) => reporter.event(event)).join('') + reporter.end();
 }
 
-async function write(text: string, file: string | undefined): Promise<void> {
+/** Text to standard output, or into a file. @throws UsageError when it can't be written */
+export async function write(text: string, file: string | undefined): Promise<void> {
   if (file === undefined) {
     process.stdout.write(text);
     return;

@@ -89,7 +89,7 @@ function section(title: string, lines: readonly string[]): string[] {
 }
 
 /** A block of one line, inside a list item; the fence is longer than any row of backticks in it. */
-function code(line: string): string[] {
+export function code(line: string): string[] {
   const shown = clean(line, 4000);
   const fence = '`'.repeat(Math.max(3, ...[...shown.matchAll(/`+/g)].map((m) => m[0].length + 1)));
   return [`  ${fence}sh`, `  ${shown}`, `  ${fence}`];
@@ -99,7 +99,7 @@ function code(line: string): string[] {
  * Foreign text on one line: printable, and without a character that means something to Markdown, HTML, a table, or GitHub
  * (mentions, references, autolinks).
  */
-function text(foreign: string): string {
+export function text(foreign: string): string {
   const escaped = clean(foreign)
     .replace(/[\\`*_{}[\]()#+!|~^$]/g, (c) => `\\${c}`)
     .replaceAll('&', '&amp;')
