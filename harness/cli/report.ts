@@ -12,7 +12,9 @@ import { combineRuns } from '../runner/combine.js';
 import { thisHost } from '../runner/run.js';
 import { display, plainDisplay } from './outputs.js';
 import { type ReadRun, readRuns, usualRun } from './report-input.js';
+import { reportCertificateCommand } from './report-certificate.js';
 import { reportDiffCommand } from './report-diff.js';
+import { reportTrendCommand } from './report-trend.js';
 import { say } from './say.js';
 
 interface ReportWords {
@@ -30,6 +32,8 @@ export function reportCommand(done: (status: number) => void): Command {
     // Behind the name of a subcommand, --format and --output are the subcommand's.
     .enablePositionalOptions()
     .addCommand(reportDiffCommand(done))
+    .addCommand(reportTrendCommand())
+    .addCommand(reportCertificateCommand())
     .description('show a run again, or several as one, in any form')
     .argument('[run...]', `folders of klp-results, or journals (default: ${usualRun})`)
     .option('--format <name>', `what to print: ${reporterNames.join(', ')}`, 'list')
