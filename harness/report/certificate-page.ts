@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { type Conclusion, type Deviation, type Measured, conclude, deviations, generationOf } from './certificate.js';
-import { type Block, type Inline, type Item, type Line, type Page, facts, items, listed, section, table, text } from './page.js';
+import { type Block, type Inline, type Item, type Line, type Page, facts, items, listed, prose, section, table, text } from './page.js';
 import type { ClauseResult } from './results-schema.js';
 import { condense } from './summary.js';
 import { duration, naturally, plural } from './text.js';
@@ -67,7 +67,7 @@ function limits({ summary, scenarios, missing, unasked }: Measured): Item[] {
 function clauseItems(clauses: readonly ClauseResult[], verdict: ClauseResult['verdict']): Item[] {
   const own = clauses.filter((c) => c.verdict === verdict).sort((x, y) => naturally(x.clause, y.clause));
   return own.map(({ clause, statement, note, scenarios }) => ({
-    head: [{ verdict }, ' ', { strong: clause }, `: ${statement}`],
+    head: [{ verdict }, ' ', { strong: clause }, ': ', ...prose(statement)],
     details: [...(note === undefined ? [] : [note]), `in ${scenarios.join(', ')}`],
   }));
 }
@@ -161,6 +161,6 @@ function oneByOne(clauses: readonly ClauseResult[]): Block {
   const sorted = [...clauses].sort((x, y) => naturally(x.clause, y.clause));
   return table(
     [{ title: 'clause' }, { title: 'verdict' }, { title: 'statement' }, { title: 'asked in' }],
-    sorted.map(({ clause, verdict, statement, scenarios }) => [[clause], [{ verdict }], [statement], [scenarios.join(', ')]]),
+    sorted.map(({ clause, verdict, statement, scenarios }) => [[clause], [{ verdict }], prose(statement), [scenarios.join(', ')]]),
   );
 }

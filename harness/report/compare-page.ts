@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { type Change, type Comparison, type Pair, type Side, capabilityChanges, differences } from './compare.js';
-import { type Inline, type Item, type Line, type Page, facts, items, listed, section, table, text } from './page.js';
+import { type Inline, type Item, type Line, type Page, facts, items, listed, prose, section, table, text } from './page.js';
 import type { ClauseResult, ScenarioResult, Verdict } from './results-schema.js';
 import { condense, notWhole } from './summary.js';
 import { duration, naturally, plural } from './text.js';
@@ -151,7 +151,7 @@ function clauseItems(changes: readonly Change<ClauseResult>[], name: (pair: Pair
   const sorted = [...changes].sort((x, y) => naturally(x.id, y.id));
   const bare = sorted.filter((c) => c.to === undefined || c.to.verdict === 'pass');
   const single = sorted.filter((c) => !bare.includes(c)).map(({ pair, id, from, to }): Item => ({
-    head: [verdictOr(from), ' → ', verdictOr(to), ` ${name(pair)}${id}: ${to?.statement ?? ''}`],
+    head: [verdictOr(from), ' → ', verdictOr(to), ` ${name(pair)}${id}: `, ...prose(to?.statement ?? '')],
     details: [...(to?.note === undefined ? [] : [to.note]), `in ${(to?.scenarios ?? []).join(', ')}`],
   }));
   return [...single, ...together(bare, name, (ids) => listed(condense(ids), ' '))];

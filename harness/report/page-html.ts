@@ -25,7 +25,7 @@ ${style}</style>
 <main>
 <h1>${title}</h1>
 <p class="conclusion ${page.mood}">${line(page.conclusion)}</p>
-${page.sections.map((s, i) => `<section aria-labelledby="s${i}">\n<h2 id="s${i}">${escape(clean(s.title))}</h2>\n${s.blocks.map((b) => block(b, `s${i}`)).join('\n')}\n</section>`).join('\n')}
+${page.sections.map((s, i) => `<section>\n<h2 id="s${i}">${escape(clean(s.title))}</h2>\n${s.blocks.map((b) => block(b, `s${i}`)).join('\n')}\n</section>`).join('\n')}
 </main>
 </body>
 </html>
@@ -51,7 +51,7 @@ function block(of: Block, heading: string): string {
 }
 
 function pre(lines: readonly string[]): string {
-  return lines.length === 0 ? '' : `<pre tabindex="0">${lines.map((each) => escape(clean(each))).join('\n')}</pre>`;
+  return lines.length === 0 ? '' : `<pre>${lines.map((each) => escape(clean(each))).join('\n')}</pre>`;
 }
 
 function command(words: string | undefined): string {
@@ -94,7 +94,7 @@ dl { margin: 0; } dl > div { display: grid; grid-template-columns: 11rem 1fr; ga
 dt { color: var(--soft); } dd { margin: 0; }
 @media (max-width: 40rem) { dl > div { grid-template-columns: 1fr; } }
 code, pre { font: .875rem/1.45 ui-monospace, monospace; }
-pre { margin: .4rem 0; padding: .6rem .8rem; background: var(--tint); overflow-x: auto; }
+pre { margin: .4rem 0; padding: .6rem .8rem; background: var(--tint); white-space: pre-wrap; overflow-wrap: anywhere; }
 .repeat { margin: .3rem 0; color: var(--soft); font-size: .9rem; } .repeat code { color: var(--ink); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
@@ -102,5 +102,5 @@ th { color: var(--soft); font-weight: 600; } .number { text-align: right; font-v
 .verdict { font-weight: 600; white-space: nowrap; }
 .v-pass { color: var(--pass); } .v-fail { color: var(--fail); } .v-error { color: var(--error); } .v-deviates { color: var(--deviates); } .v-na { color: var(--na); }
 :focus-visible { outline: 2px solid var(--deviates); outline-offset: 2px; }
-@media print { body { font-size: 10pt; } section { break-inside: auto; } pre { white-space: pre-wrap; } }
+@media print { body { font-size: 10pt; } section { break-inside: auto; } }
 `;

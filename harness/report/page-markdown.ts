@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { code, text } from './markdown.js';
-import type { Block, Inline, Line, Page } from './page.js';
+import { type Block, type Inline, type Line, type Page, plain } from './page.js';
 import { clean } from './text.js';
 
 /** Rows shown of a table or a list: a job's summary on GitHub may have 1 MiB. */
@@ -12,7 +12,7 @@ export function pageMarkdown(page: Page): string {
   const lines = [
     `## ${text(page.title)}`,
     '',
-    `**${line(page.conclusion.map((piece) => (typeof piece === 'object' && 'strong' in piece ? piece.strong : piece)))}**`,
+    `**${text(plain(page.conclusion))}**`,
     '',
     ...page.sections.flatMap((s) => [`### ${text(s.title)}`, '', ...s.blocks.flatMap(block)]),
   ];

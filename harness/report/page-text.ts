@@ -35,7 +35,7 @@ function block(of: Block, columns: number, paint: Paint): string[] {
         ...(command === undefined ? [] : [`      ${paint('bold', 'repeat:')} ${clean(command, commandLimit)}`]),
       ]);
     case 'table':
-      return grid([of.columns.map((c) => c.title), ...of.rows.map((row) => row.map((cell) => clean(plain(cell))))], of.columns.map((c) => c.numeric === true), columns, paint);
+      return grid([of.columns.map((c) => clean(c.title)), ...of.rows.map((row) => row.map((cell) => clean(plain(cell))))], of.columns.map((c) => c.numeric === true), columns, paint);
   }
 }
 

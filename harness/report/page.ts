@@ -55,6 +55,11 @@ export const facts = (...rows: readonly (readonly [string, Line])[]): Block => (
 export const items = (all: readonly Item[]): Block => ({ kind: 'items', items: all });
 export const table = (columns: readonly Column[], rows: readonly (readonly Line[])[]): Block => ({ kind: 'table', columns, rows });
 
+/** Prose of the catalogue: what stands between backticks is code. */
+export function prose(words: string): Line {
+  return words.split('`').map((part, i) => (i % 2 === 1 ? { code: part } : part)).filter((piece) => piece !== '');
+}
+
 /** Words with commas between them, each a piece of its own: no form cuts a list short. */
 export function listed(words: readonly string[], between = ', '): Line {
   return words.flatMap((word, i) => (i === 0 ? [word] : [between, word]));
