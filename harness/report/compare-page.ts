@@ -57,7 +57,7 @@ function conclusion({ scenarios, clauses, common }: Comparison): string {
   };
   const compared = `${plural(common.scenarios, 'scenario')} and ${plural(common.clauses, 'clause')} have a verdict in both.`;
   const parts = [
-    ...told('Worse', (c) => c.move === 'worse' && c.to !== undefined),
+    ...told('Worse', (c) => c.move === 'worse' && c.from !== undefined && c.to !== undefined),
     ...told('Vanished', (c) => c.to === undefined),
     ...told('Failed before, no longer judged', (c) => c.move === 'open' && c.to !== undefined),
     ...told('Better', (c) => c.move === 'better' && c.from !== undefined),
