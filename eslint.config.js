@@ -13,7 +13,7 @@ const only = (files, allowed, message) => ({
 const sibling = '\\./[\\w-]+\\.js$';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'klp-results/', '.tap/'] },
+  { ignores: ['dist/', 'harness/report/html/page/', 'node_modules/', 'klp-results/', '.tap/'] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
@@ -37,7 +37,9 @@ export default tseslint.config(
   ),
   only(['harness/elf/*.ts'], `(${sibling}|\\./(lint|faults)/)`, 'elf imports nothing of the others'),
   only(['harness/elf/{lint,faults}/*.ts'], `(${sibling}|\\.${sibling}|\\.\\./lint/)`, 'elf imports nothing of the others'),
-  only(['harness/report/**'], `(${sibling}|\\.\\./events/|\\.\\./errors\\.js$|zod$)`, 'report reads events only'),
+  only(['harness/report/**'], `(${sibling}|\\./html/reporter\\.js$|\\.\\./events/|\\.\\./errors\\.js$|zod$)`, 'report reads events only'),
+  only(['harness/report/html/*.ts'], `(${sibling}|\\.${sibling}|\\.\\./\\.\\./(events/|model/catalogue/index\\.js$))`, 'the page shows events and the catalogue'),
+  only(['harness/report/html/assets.ts'], '(node:fs|\\.\\./\\.\\./package-root\\.js)$', 'of the world, only the files of the page are read'),
   only(['scenarios/**'], `(${sibling}|\\.\\./harness/index\\.js$)`, 'scenarios import harness/index.ts only'),
   {
     files: ['harness/**', 'kernels/**', 'images/**'],

@@ -7,7 +7,7 @@ import { createReporter, reporterNames } from '../report/reporters.js';
 import type { Output } from '../runner/journal.js';
 
 /** Files every run leaves, by reporter. */
-const files = { tap: 'results.tap', json: 'results.json', markdown: 'summary.md' } as const;
+const files = { tap: 'results.tap', json: 'results.json', markdown: 'summary.md', html: 'report.html' } as const;
 
 /** What `--reporter` takes, for the help of commands. */
 export const reporterHelp = `what to print: ${reporterNames.join(', ')}; NAME=FILE puts it into a file, several with commas between them`;

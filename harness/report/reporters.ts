@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { UsageError } from '../errors.js';
+import { HtmlReporter } from './html/reporter.js';
 import { JsonReporter } from './json.js';
 import { JunitReporter } from './junit.js';
 import { KtapReporter } from './ktap.js';
@@ -15,6 +16,7 @@ const makers = {
   json: () => new JsonReporter(),
   junit: () => new JunitReporter(),
   markdown: () => new MarkdownReporter(),
+  html: () => new HtmlReporter(),
 } as const;
 
 export type ReporterName = keyof typeof makers;
