@@ -21,12 +21,13 @@ e2e: build
 	$(KLP) run $(SCENARIO) $(KERNELS) $(KLP_FLAGS)
 
 test: build
-	@$(MAKE) --no-print-directory host-packages HOST_ARCHS='x86_64 arm64'
+	@$(MAKE) --no-print-directory host-packages HOST_ARCHS='x86_64 arm64' HOST_FOR=--tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory tap
 
 lint: build
 	npx eslint .
+	npx tsc -p harness/report/html/page
 	@$(KLP) spec --check docs/spec
 	@$(KLP) lint --rules | cmp -s - docs/lint.md || { echo 'docs/lint.md is out of date: make spec' >&2; exit 1; }
 	@for what in results events; do \
@@ -64,7 +65,7 @@ dist/.built: node_modules/.package-lock.json tsconfig.json $(SOURCES)
 
 # As root, or with sudo, what is missing is installed; else the one line that does it is printed.
 host-packages: build
-	@missing=$$($(KLP) doctor --packages --arch $(HOST_ARCHS)) || exit 3; \
+	@missing=$$($(KLP) doctor --packages $(HOST_FOR) --arch $(HOST_ARCHS)) || exit 3; \
 	[ -n "$$missing" ] || exit 0; \
 	line="apt-get install -y --no-install-recommends $$(echo $$missing)"; \
 	if [ "$$(id -u)" = 0 ]; then as_root=env; \

@@ -71,9 +71,15 @@ const byArch: Readonly<Record<Arch, readonly Need[]>> = {
   ],
 };
 
+/** What this project's own tests need besides. */
+const forTests: readonly Need[] = [
+  // The HTML report is looked at in it.
+  program('chromium', 'chromium'),
+];
+
 /** Debian packages that are missing for these architectures, and what for. */
-function missingPackages(archs: readonly Arch[]): readonly Need[] {
-  return [...always, ...archs.flatMap((arch) => byArch[arch])].filter((need) => !need.present());
+function missingPackages(archs: readonly Arch[], tests: boolean): readonly Need[] {
+  return [...always, ...(tests ? forTests : []), ...archs.flatMap((arch) => byArch[arch])].filter((need) => !need.present());
 }
 
 /** `klp doctor`: what is missing on this host, with the command that mends it. */
@@ -81,10 +87,11 @@ export function doctorCommand(done: (status: number) => void): Command {
   return new Command('doctor')
     .description('what is missing on this host, and the command that mends it')
     .option('--arch <arch...>', 'only for these architectures')
+    .option('--tests', 'also what the tests of klp itself need')
     .option('--packages', 'print only the names of the missing packages, for scripts')
-    .action(async (options: { readonly arch?: readonly string[]; readonly packages?: boolean }) => {
+    .action(async (options: { readonly arch?: readonly string[]; readonly packages?: boolean; readonly tests?: boolean }) => {
       const archs = options.arch?.map(parseArch) ?? (Object.keys(architectures) as Arch[]);
-      const missing = missingPackages(archs);
+      const missing = missingPackages(archs, options.tests === true);
       const packages = [...new Set(missing.map((need) => need.package))];
       if (options.packages === true) {
         process.stdout.write(packages.map((p) => `${p}\n`).join(''));

@@ -21,7 +21,7 @@ export function headOf({ results, runs, kernels }: Page): string[] {
     ['Host', host ? `${escaped(host.system)}, ${plural(host.cpus, 'CPU')}, ${host.memoryMiB} MiB, Node ${escaped(host.node)}` : 'unknown'],
     ...(results.shard ? [['Shard', `${results.shard.index} of ${results.shard.count}`] as const] : []),
     ...(results.merged ? [['Merged from', results.merged.map((m) => `shard ${m.shard}: <code>${escaped(m.run)}</code> on ${escaped(m.host.system)}`).join('<br>')] as const] : []),
-    ['Command', `<code>${escaped(results.command.join(' '))}</code>`],
+    ['Command', commandOf(results.command.join(' '))],
   ];
   return [
     '<header>',
@@ -33,6 +33,12 @@ export function headOf({ results, runs, kernels }: Page): string[] {
     '</details>',
     '</header>',
   ];
+}
+
+/** What is long is folded away. */
+function commandOf(command: string): string {
+  const code = `<code>${escaped(command)}</code>`;
+  return command.length <= 100 ? code : `<details><summary><code>${escaped(command.slice(0, 60))}…</code></summary>${code}</details>`;
 }
 
 /** How the run ended; the words agree with its exit status. */

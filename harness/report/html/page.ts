@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-import { countsText } from '../summary.js';
+import type { ScenarioResult } from '../results-schema.js';
+import { countsText, isBad } from '../summary.js';
 import { plural } from '../text.js';
 import { assets } from './assets.js';
 import type { Cell, Page } from './data.js';
 import { verdictOrder } from './data.js';
 import { headOf } from './head.js';
-import { embedded, escaped } from './pool.js';
+import { embedded, encoded, escaped, prose } from './pool.js';
 
 /** What a verdict is called in a class name. */
 const classes = ['fail', 'error', 'deviates', 'pass', 'na'] as const;
@@ -52,29 +53,37 @@ export function render(page: Page): string {
   ].join('\n');
 }
 
-/** Links to what needs a look, before the matrix: new failures, flaky ones, what the expectations file no longer says rightly. */
+/**
+ * Links to what needs a look, before the matrix. Failures are scenarios', since not every one can be laid to a clause (a panic);
+ * deviations are clauses'.
+ */
 function notAsExpected({ cells, data, results }: Page): string[] {
-  const list = (test: (cell: Cell) => boolean): string[] =>
-    data.clauses.flatMap((clause, i) => (cells[i] ?? []).filter(test).map((cell) => {
-      const kernel = data.kernels[cell.kernel] ?? '';
-      return `<li><a href="#${escaped(`${encodeURIComponent(kernel)}/${encodeURIComponent(clause.id)}`)}">${badge(cell.verdict)} <b>${escaped(clause.id)}</b> on ${escaped(kernel)}</a> ${escaped(clause.statement)}</li>`;
-    }));
+  const deviations = data.clauses.flatMap((clause, i) =>
+    (cells[i] ?? []).filter((c) => c.verdict === 2 && !c.expected).map((c) => item(c.verdict, data.kernels[c.kernel] ?? '', clause.id, prose(clause.statement))),
+  );
+  const list = (test: (result: ScenarioResult) => boolean, text: (result: ScenarioResult) => string): string[] =>
+    results.scenarios.filter(test).map((s) => item(verdictOrder.indexOf(s.verdict), s.kernel, s.scenario, escaped(text(s))));
   const block = (id: string, title: string, items: readonly string[]): string[] =>
     items.length === 0
       ? []
       : [`<details class="block" id="${id}"${id === 'new' && items.length <= 20 ? ' open' : ''}><summary><h2>${title} <span class="count">${items.length}</span></h2></summary><ul>`, ...items.slice(0, 200), ...(items.length > 200 ? [`<li>… and ${items.length - 200} more, in the matrix</li>`] : []), '</ul></details>'];
   return [
-    ...block('new', 'Not as expected', list((c) => c.verdict <= 1 && !c.expected)),
-    ...block('deviations', 'Documented deviations', list((c) => c.verdict === 2 && !c.expected)),
-    ...block('known', 'Expected failures and deviations', list((c) => c.expected)),
-    ...block('flaky', 'Flaky: passed only when tried again', list((c) => c.flaky)),
+    ...block('new', 'Not as expected', list((s) => isBad(s.verdict, results.strict) && s.expected === undefined, (s) => s.reason ?? s.title)),
+    ...block('deviations', 'Documented deviations', deviations),
+    ...block('known', 'Expected failures and deviations', list((s) => s.expected !== undefined, (s) => s.expected ?? '')),
+    ...block('flaky', 'Flaky: passed only when tried again', list((s) => s.flaky, (s) => s.title)),
     ...block('stale', 'Expectations that no longer hold', results.staleExpectations.map((text) => `<li>${escaped(text)}</li>`)),
     ...block('missing', 'Missing, so that this is no whole result', (results.missing ?? []).map((text) => `<li>${escaped(text)}</li>`)),
   ];
 }
 
+function item(verdict: number, kernel: string, name: string, html: string): string {
+  const href = `${encoded(kernel)}/${encoded(name)}`;
+  return `<li><a href="#${escaped(href)}">${badge(verdict)} <b>${escaped(name)}</b> on ${escaped(kernel)}</a> ${html}</li>`;
+}
+
 /** A verdict in words, with its sign before it. */
-export function badge(verdict: number): string {
+function badge(verdict: number): string {
   return `<span class="badge v-${classes[verdict] ?? ''}">${verdictOrder[verdict] ?? ''}</span>`;
 }
 
@@ -102,12 +111,12 @@ function filters({ data, results }: Page): string[] {
 
 function matrix({ data, cells }: Page): string[] {
   const dense = data.kernels.length > 6 ? ' dense' : '';
-  const heads = data.kernels.map((k) => `<th scope="col"><a href="#${escaped(encodeURIComponent(k))}"><span>${escaped(k)}</span></a></th>`).join('');
+  const heads = data.kernels.map((k) => `<th scope="col"><a href="#${escaped(encoded(k))}"><span>${escaped(k)}</span></a></th>`).join('');
   const rows = data.sections.map((section) => {
     const own = data.clauses.map((clause, i) => ({ clause, i })).filter(({ clause }) => clause.section === section.id);
     return [
       `<tbody data-section="${escaped(section.id)}"><tr class="section"><th colspan="${data.kernels.length + 1}" scope="rowgroup"><span>${escaped(section.title)} <small>${plural(own.length, 'clause')}</small></span></th></tr>`,
-      ...own.map(({ clause, i }) => `<tr data-clause="${i}"><th scope="row"><a href="#${escaped(encodeURIComponent(clause.id))}">${escaped(clause.id)}</a> <span class="statement">${escaped(clause.statement)}</span></th>${rowCells(cells[i] ?? [], data.kernels.length)}</tr>`),
+      ...own.map(({ clause, i }) => `<tr data-clause="${i}"><th scope="row"><a href="#${escaped(encoded(clause.id))}">${escaped(clause.id)}</a> <span class="statement">${prose(clause.statement)}</span></th>${rowCells(cells[i] ?? [], data.kernels.length)}</tr>`),
       '</tbody>',
     ].join('\n');
   });

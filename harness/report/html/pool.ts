@@ -38,6 +38,11 @@ export class Pool<T> {
   }
 }
 
+/** A name as part of an address. Half a character cannot be written there; the page's text has U+FFFD for it, too. */
+export function encoded(name: string): string {
+  return encodeURIComponent(name.replace(/\p{Cs}/gu, '\ufffd'));
+}
+
 /** What a value takes on the page, in bytes. */
 export function bytesOf(value: unknown): number {
   return new TextEncoder().encode(embedded(value)).length;
@@ -46,6 +51,14 @@ export function bytesOf(value: unknown): number {
 /** JSON that can stand in a `<script>`: no `<`, so that nothing in it ends the element or begins a comment. */
 export function embedded(value: unknown): string {
   return jsonText(value).replaceAll('<', '\\u003c');
+}
+
+/** The catalogue's prose in HTML: what stands between backticks is code. */
+export function prose(text: string): string {
+  return text
+    .split('`')
+    .map((part, i) => (i % 2 === 1 ? `<code>${escaped(part)}</code>` : escaped(part)))
+    .join('');
 }
 
 /** Text in HTML, in elements and in quoted attributes; what does not print becomes visible. */

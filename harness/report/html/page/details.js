@@ -9,6 +9,8 @@
 function detailOf(view) {
   const clause = clausePlace.get(view.clause);
   const kernel = kernelPlace.get(view.kernel);
+  const execution = executionOf(kernel ?? -1, scenarioPlace.get(view.scenario) ?? -1);
+  if (execution) return { title: `${view.scenario} on ${view.kernel}`, body: scenarioDetail(execution) };
   if (clause !== undefined && kernel !== undefined) return { title: `${view.clause} on ${view.kernel}`, body: cellDetail(clause, kernel) };
   if (clause !== undefined) return { title: view.clause, body: clauseDetail(clause) };
   if (kernel !== undefined) return { title: view.kernel, body: kernelDetail(kernel) };
@@ -25,7 +27,7 @@ function cellDetail(clause, kernel) {
   else {
     const [, verdict, marks, note, list] = cell;
     body.append(el('p', { class: 'verdict' }, badge(verdict), marks & 1 ? ' expected' : '', marks & 2 ? ' flaky: passed only when tried again' : '', note >= 0 ? ` ${string(note)}` : ''));
-    body.append(el('p', { class: 'statement' }, text.statement), specification(text));
+    body.append(el('p', { class: 'statement' }, ...prose(text.statement)), specification(text));
     const executions = (page.lists[list] ?? []).flatMap((s) => executionOf(kernel, s) ?? []).sort((a, b) => a.v - b.v);
     body.append(el('h3', {}, `Scenarios that test it (${executions.length})`));
     executions.forEach((e, i) => body.append(scenarioBlock(e, text.id, e.v <= 2 || (i === 0 && verdict === 3))));
@@ -34,12 +36,18 @@ function cellDetail(clause, kernel) {
   return body;
 }
 
+/** @param {Execution} execution */
+function scenarioDetail(execution) {
+  const marks = `${execution.flaky ? ', flaky' : ''}${execution.expected >= 0 ? ', expected' : ''}`;
+  return el('div', {}, el('p', { class: 'verdict' }, badge(execution.v, marks)), el('p', { class: 'statement' }, page.scenarios[execution.s]?.title ?? ''), scenarioBody(execution, ''));
+}
+
 /** @param {number} clause */
 function clauseDetail(clause) {
   const text = page.clauses[clause];
   const body = el('div', {});
   if (!text) return body;
-  body.append(el('p', { class: 'statement' }, text.statement), specification(text), otherKernels(clause, -1));
+  body.append(el('p', { class: 'statement' }, ...prose(text.statement)), specification(text), otherKernels(clause, -1));
   const scenarios = [...new Set((page.cells[clause] ?? []).flatMap((cell) => page.lists[cell[4]] ?? []))];
   body.append(el('h3', {}, `Scenarios that test it (${scenarios.length})`));
   body.append(el('ul', {}, ...scenarios.map((s) => el('li', {}, el('b', {}, page.scenarios[s]?.id ?? ''), ` ${page.scenarios[s]?.title ?? ''}`))));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 'use strict';
 /**
- * What the page shows, and its form in the address: `#REG-5`, `#kernel`, `#kernel/REG-5`, each with `?verdict=…&section=…`.
- * @typedef {{ kernel: string, clause: string, verdict: string[], only: string[], section: string, column: string, text: string }} View
+ * What the page shows, and its form in the address: `#REG-5`, `#kernel`, `#kernel/REG-5`, `#kernel/scenario`, each with `?verdict=…&section=…`.
+ * @typedef {{ kernel: string, clause: string, scenario: string, verdict: string[], only: string[], section: string, column: string, text: string }} View
  */
 
 const kernelPlace = new Map(page.kernels.map((name, i) => [name, i]));
+const scenarioPlace = new Map(page.scenarios.map(({ id }, i) => [id, i]));
 const clausePlace = new Map(page.clauses.map((clause, i) => [clause.id, i]));
 
 /**
@@ -21,6 +22,7 @@ function viewOf(hash) {
   return {
     kernel: kernelPlace.has(known[0] ?? '') ? (known[0] ?? '') : '',
     clause: clausePlace.has(known[1] ?? '') ? (known[1] ?? '') : '',
+    scenario: !clausePlace.has(known[1] ?? '') && scenarioPlace.has(known[1] ?? '') ? (known[1] ?? '') : '',
     verdict: list('verdict').filter((v) => verdictNames.includes(v)),
     only: list('only'),
     section: parameters.get('section') ?? '',
@@ -31,7 +33,7 @@ function viewOf(hash) {
 
 /** @param {View} view */
 function hashOf(view) {
-  const target = [view.kernel, view.clause].filter((part) => part !== '').map(encodeURIComponent).join('/');
+  const target = [view.kernel, view.clause, view.scenario].filter((part) => part !== '').map(encodeURIComponent).join('/');
   const parameters = new URLSearchParams();
   const set = (/** @type {string} */ name, /** @type {string} */ value) => (value === '' ? undefined : parameters.set(name, value));
   set('verdict', view.verdict.join(','));

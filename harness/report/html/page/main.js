@@ -5,7 +5,7 @@ const detail = must('#detail');
 /** @type {View} */
 let view = viewOf(location.hash);
 
-/** Opens what a link or a cell stands for; filters stay. @param {{ kernel: string, clause: string }} target */
+/** Opens what a link or a cell stands for; filters stay. @param {Pick<View, 'kernel' | 'clause' | 'scenario'>} target */
 function open(target) {
   const hash = hashOf({ ...view, ...target });
   if (hash === location.hash) show(true);
@@ -14,7 +14,7 @@ function open(target) {
 
 function close() {
   const back = current;
-  view = { ...view, kernel: '', clause: '' };
+  view = { ...view, kernel: '', clause: '', scenario: '' };
   history.pushState(null, '', hashOf(view));
   show(false);
   back?.focus();
@@ -67,10 +67,10 @@ form.addEventListener('reset', (event) => {
 document.addEventListener('click', (event) => {
   const link = event.target instanceof Element ? event.target.closest('a[href^="#"]') : null;
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const { kernel, clause } = viewOf(link.getAttribute('href') ?? '');
+  const { kernel, clause, scenario } = viewOf(link.getAttribute('href') ?? '');
   if (kernel === '' && clause === '') return;
   event.preventDefault();
-  open({ kernel, clause });
+  open({ kernel, clause, scenario });
 });
 addEventListener('hashchange', () => {
   view = viewOf(location.hash);

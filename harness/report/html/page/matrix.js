@@ -46,12 +46,12 @@ function markOpened(view) {
   if (focus) makeCurrent(focus);
 }
 
-/** @param {Element} from @returns {{ kernel: string, clause: string } | undefined} */
+/** @param {Element} from @returns {Pick<View, 'kernel' | 'clause' | 'scenario'> | undefined} */
 function targetOf(from) {
   const cell = from.closest('td');
   const row = cell?.parentElement;
   if (!cell || !row || cell.classList.contains('none')) return undefined;
-  return { kernel: page.kernels[cell.cellIndex - 1] ?? '', clause: page.clauses[Number(row.dataset.clause)]?.id ?? '' };
+  return { kernel: page.kernels[cell.cellIndex - 1] ?? '', clause: page.clauses[Number(row.dataset.clause)]?.id ?? '', scenario: '' };
 }
 
 /** @param {KeyboardEvent} event */

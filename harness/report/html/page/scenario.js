@@ -32,7 +32,7 @@ function scenarioBody(e, clause) {
   const body = el('div', { class: 'scenario' });
   body.append(el('p', { class: 'meta' }, `${seconds(e.ms)}${e.attempts > 1 ? `, attempt ${e.attempts}` : ''}`));
   if (e.expected >= 0) body.append(el('p', { class: 'expected' }, `Expected: ${string(e.expected)}`));
-  if (e.reason >= 0) body.append(el('p', { class: 'reason' }, string(e.reason)));
+  if (e.reason >= 0 && string(e.reason) !== evidence.failure?.message) body.append(el('p', { class: 'reason' }, string(e.reason)));
   body.append(repeat(e));
   if (evidence.failure) body.append(failure(evidence.failure));
   const timeline = page.timelines[e.timeline];

@@ -2,7 +2,7 @@
 'use strict';
 /** @typedef {import('../timeline.js').Timeline} Timeline */
 
-const picture = { width: 900, label: 210, right: 16, top: 46, row: 30 };
+const picture = { width: 780, label: 200, right: 14, top: 46, row: 30 };
 
 /**
  * @param {string} tag
@@ -58,7 +58,7 @@ function drawing(timeline, title, blocked) {
       root.append(svg('rect', { x: begin, y: y + 3, width: end - begin, height: 16, rx: 1.5, class: `reading ${kind}` }, svg('title', {}, `${value}, ${seconds(from)} to ${seconds(to)}`)));
       const before = line.readings[j - 1];
       const room = (next ? x(next[0]) : width) - end;
-      if (before?.[2] !== value && room > 14) root.append(svg('text', { x: end + 3, y: y + 8, class: 'value' }, value));
+      if (before?.[2] !== value && room > 4 + 7 * value.length) root.append(svg('text', { x: end + 3, y: y + 8, class: 'value' }, value));
     });
     if (!held) return;
     for (const witness of timeline.witnesses) {
@@ -89,7 +89,7 @@ function legend(timeline) {
   return el(
     'div',
     {},
-    el('ul', { class: 'keys' }, key('value0', '0: old functions'), key('value1', '1: new functions (of a file: 1)'), key('valuem1', '-1: no transition'), key('witness', 'seen asleep or holding')),
+    el('ul', { class: 'keys' }, key('value0', '0: old functions, or a file that reads 0'), key('value1', '1: new functions, or a file that reads 1'), key('valuem1', '-1: no transition'), key('witness', 'seen asleep or holding')),
     el('p', { class: 'hint' }, 'Boxes are readings; a line between two says that nothing else was read, not that nothing else was there.'),
     el('ol', { class: 'operations' }, ...timeline.operations.map((o) => el('li', {}, el('code', {}, o.what), ` → ${o.result} (at ${seconds(o.from)})`))),
   );
