@@ -121,7 +121,7 @@ function matrix({ data, cells }: Page): string[] {
     ].join('\n');
   });
   return [
-    `<div class="scroll" role="region" aria-labelledby="matrix-head" tabindex="0"><table id="matrix" class="${dense.trim()}"><caption class="hidden-text">Verdict of each clause on each kernel. With the focus in the table, arrow keys move from cell to cell and Enter opens one.</caption>`,
+    `<div class="scroll" role="region" aria-label="Matrix, scrolls" tabindex="0"><table id="matrix" class="${dense.trim()}"><caption class="hidden-text">Verdict of each clause on each kernel. With the focus in the table, arrow keys move from cell to cell and Enter opens one.</caption>`,
     `<thead><tr><th scope="col">Clause</th>${heads}</tr></thead>`,
     ...rows,
     '</table></div>',

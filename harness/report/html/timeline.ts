@@ -5,7 +5,7 @@ import { cut, cutLines } from './pool.js';
 /** From the first reading that gave a value to the last, in milliseconds since the picture begins. */
 export type Reading = readonly [from: number, to: number, value: string];
 
-/** A file, or the threads that were read at the same times and gave the same. */
+/** A file, or the threads whose readings gave the same, one after the other; when all of them gave it. */
 export interface TimelineRow {
   readonly kind: 'file' | 'threads';
   /** Path below /sys/kernel/livepatch, or threads as `41 bash`; the first few. */
@@ -31,7 +31,9 @@ const most = { rows: 16, names: 12, operations: 60, witnesses: 30, readings: 400
 interface Track {
   readonly kind: 'file' | 'threads';
   name: string;
-  readonly readings: Reading[];
+  /** Of a recording, which had its eye on the thread all the time: they leave nothing to say to what single looks read. */
+  recorded: boolean;
+  readings: Reading[];
 }
 
 /**
@@ -58,7 +60,6 @@ export function timelineOf(steps: Evidence['steps']): Timeline | undefined {
     }
   }
   if (times.size < 2) return undefined;
-  const { rows, more } = rowsOf([...tracks.values()]);
   const operations = steps.flatMap((s) =>
     s.type === 'operation' && s.span ? [{ from: clock(s.span.begin), to: clock(s.span.end), what: cut(s.what, 200), result: cut(s.result, 60) }] : [],
   );
@@ -67,6 +68,7 @@ export function timelineOf(steps: Evidence['steps']): Timeline | undefined {
       ? [{ at: clock(s.span.begin), situation: cut(s.situation, 300), threads: threadsIn([s.situation, ...s.proof]), proof: cutLines(s.proof, 24) }]
       : [],
   );
+  const { rows, more } = rowsOf([...tracks.values()], new Set(witnesses.flatMap((w) => w.threads)));
   const length = rounded(Math.max(...spans.map((s) => clock(s.end)), ...rows.flatMap((r) => r.readings.map(([, to]) => to))));
   return { length, rows, left: left + more, operations: operations.slice(0, most.operations), witnesses: witnesses.slice(0, most.witnesses) };
 }
@@ -76,24 +78,39 @@ const rounded = (milliseconds: number): number => Math.round(milliseconds * 10) 
 function add(tracks: Map<string, Track>, kind: Track['kind'], name: string, readings: readonly Reading[]): void {
   // A thread goes by its number: its name changes with what a kworker does, and a recording does not have it.
   const id = `${kind} ${kind === 'threads' ? (name.split(' ')[0] ?? name) : name}`;
+  const recorded = kind === 'threads' && !name.includes(' ');
   const known = tracks.get(id);
   if (!known) {
-    tracks.set(id, { kind, name, readings: [...readings] });
+    tracks.set(id, { kind, name, recorded, readings: [...readings] });
     return;
   }
   if (name.length > known.name.length) known.name = name;
-  known.readings.push(...readings);
+  if (recorded && !known.recorded) known.readings = [...readings];
+  else if (recorded || !known.recorded) known.readings.push(...readings);
+  known.recorded ||= recorded;
 }
 
-function rowsOf(tracks: readonly Track[]): { rows: TimelineRow[]; more: number } {
-  const rows = new Map<string, { kind: Track['kind']; of: string[]; readings: readonly Reading[] }>();
+/** A row to be. */
+interface Row {
+  readonly kind: Track['kind'];
+  readonly of: string[];
+  readings: readonly Reading[];
+  /** One of its threads is told of by a witness. */
+  readonly told: boolean;
+}
+
+function rowsOf(tracks: readonly Track[], witnessed: ReadonlySet<string>): { rows: TimelineRow[]; more: number } {
+  const rows = new Map<string, Row>();
   for (const { kind, name, readings } of tracks) {
     const tidy = tidied(readings);
-    // Each file has a row of its own.
-    const key = JSON.stringify([kind === 'file' ? name : '', tidy]);
+    const told = kind === 'threads' && witnessed.has(name.split(' ')[0] ?? '');
+    // Each file has a row of its own; threads share one that went the same way.
+    const key = JSON.stringify([kind === 'file' ? name : told, tidy.map(([, , value]) => value)]);
     const same = rows.get(key);
-    if (same) same.of.push(name);
-    else rows.set(key, { kind, of: [name], readings: tidy });
+    if (same) {
+      same.of.push(name);
+      same.readings = same.readings.map((reading, i) => common(reading, tidy[i] ?? reading));
+    } else rows.set(key, { kind, of: [name], readings: tidy, told });
   }
   const all = [...rows.values()].sort((a, b) => rank(a) - rank(b) || b.readings.length - a.readings.length || a.of.length - b.of.length);
   const kept = all.slice(0, most.rows);
@@ -108,9 +125,15 @@ function rowsOf(tracks: readonly Track[]): { rows: TimelineRow[]; more: number }
   };
 }
 
-/** `transition` first, then other files, then threads. */
-function rank({ kind, of }: { readonly kind: Track['kind']; readonly of: readonly string[] }): number {
-  if (kind === 'threads') return 2;
+/** When both gave the value; where they did at no time together, the later one's first reading. */
+function common(a: Reading, b: Reading): Reading {
+  const [from, to] = [Math.max(a[0], b[0]), Math.min(a[1], b[1])];
+  return [from, Math.max(from, to), a[2]];
+}
+
+/** `transition` first, then other files, then threads that are told of, then the others. */
+function rank({ kind, of, told }: Row): number {
+  if (kind === 'threads') return told ? 2 : 3;
   return of[0]?.endsWith('/transition') === true ? 0 : 1;
 }
 

@@ -39,7 +39,7 @@ function cellDetail(clause, kernel) {
 /** @param {Execution} execution */
 function scenarioDetail(execution) {
   const marks = `${execution.flaky ? ', flaky' : ''}${execution.expected >= 0 ? ', expected' : ''}`;
-  return el('div', {}, el('p', { class: 'verdict' }, badge(execution.v, marks)), el('p', { class: 'statement' }, page.scenarios[execution.s]?.title ?? ''), scenarioBody(execution, ''));
+  return el('div', {}, el('p', { class: 'verdict' }, badge(execution.v, marks)), el('p', { class: 'statement' }, page.scenarios[execution.s]?.title ?? ''), el('h3', {}, 'How it went'), scenarioBody(execution, ''));
 }
 
 /** @param {number} clause */
@@ -76,10 +76,10 @@ function specification(text) {
     if (text.catalogue !== undefined) box.append(el('p', { class: 'hint' }, `The run was judged by catalogue ${page.catalogue}; these texts are of catalogue ${text.catalogue}.`));
     for (const { generation, documents, deviation } of text.texts ?? []) {
       const said = documents.map((d) => el('li', {}, el('code', {}, `${d.document}:${d.lines}`), ' ', ...prose(d.statement)));
-      box.append(el('h4', {}, `Documents, ${generation}`), said.length > 0 ? el('ul', {}, ...said) : el('p', {}, 'silent'));
+      box.append(el('h3', {}, `Documents, ${generation}`), said.length > 0 ? el('ul', {}, ...said) : el('p', {}, 'silent'));
       if (deviation) box.append(el('p', { class: 'deviation' }, deviation.kind === 'contradicts' ? 'Mainline contradicts them: ' : 'Not documented: ', ...prose(deviation.note)));
     }
-    if (text.mainline !== undefined) box.append(el('h4', {}, 'Mainline'), el('p', {}, ...prose(text.mainline)));
+    if (text.mainline !== undefined) box.append(el('h3', {}, 'Mainline'), el('p', {}, ...prose(text.mainline)));
     if (text.code && text.code.length > 0) box.append(el('ul', {}, ...text.code.map((c) => el('li', {}, el('code', {}, c)))));
     for (const note of text.notes ?? []) box.append(el('p', { class: 'hint' }, ...prose(note)));
     return box;

@@ -49,7 +49,7 @@ function drawing(timeline, title, blocked) {
   timeline.rows.forEach((line, i) => {
     const y = top + i * row;
     const held = line.kind === 'threads' && line.of.some((name) => blocked.has(name.split(' ')[0] ?? ''));
-    root.append(svg('text', { x: label - 10, y: y + 16, class: held ? 'name held' : 'name', 'text-anchor': 'end' }, rowName(line), svg('title', {}, line.of.join(', '))));
+    root.append(svg('text', { x: label - 10, y: y + 16, class: held ? 'name held' : 'name', 'text-anchor': 'end' }, rowLabel(line), svg('title', {}, line.of.join(', '))));
     line.readings.forEach(([from, to, value], j) => {
       const next = line.readings[j + 1];
       const [begin, end] = [x(from), Math.max(x(from) + 5, x(to))];
@@ -74,7 +74,13 @@ function drawing(timeline, title, blocked) {
 function rowName(row) {
   const [first = ''] = row.of;
   const name = row.count === 1 ? (row.kind === 'threads' ? `thread ${first}` : first) : `${row.count} threads`;
-  return name.length > 30 ? `${name.slice(0, 29)}…` : name;
+  return name;
+}
+
+/** The same with room for it beside the picture. @param {Timeline['rows'][number]} row */
+function rowLabel(row) {
+  const name = rowName(row).replace(/^thread (?=\d+ )/, '');
+  return name.length > 27 ? `${name.slice(0, 26)}…` : name;
 }
 
 /** @param {number} length */
