@@ -4,6 +4,7 @@
 #   make test                lint, types, unit tests, tests with real guests
 #   make nightly             every scenario on every kernel of the catalogue
 #   make bench [ARCH=x86_64|arm64] [KERNEL=name] [KLP_FLAGS=--count 5]   figures of this host, beside a plain boot
+#   make bench-report        what the HTML report of a large run takes to make and to open
 #   make spec                docs/spec/ from the clause catalogue, docs/lint.md from the rules of klp lint, docs/schema/
 #   make clean
 #
@@ -14,7 +15,7 @@ SOURCES := $(shell find harness images kernels scenarios test -name '*.ts')
 KLP := node dist/harness/cli/main.js
 KERNELS = $(if $(KERNEL),$(if $(filter command line,$(origin ARCH)),--arch $(ARCH)) $(addprefix --kernel ,$(KERNEL)),--arch $(ARCH))
 
-.PHONY: e2e test nightly bench spec build clean host-packages lint tap
+.PHONY: e2e test nightly bench bench-report spec build clean host-packages lint tap
 
 e2e: build
 	@$(MAKE) --no-print-directory host-packages HOST_ARCHS=$(ARCH)
@@ -44,6 +45,10 @@ nightly: build
 bench: build
 	@$(MAKE) --no-print-directory host-packages HOST_ARCHS=$(ARCH)
 	$(KLP) bench $(if $(KERNEL),$(KERNEL),--arch $(ARCH)) $(KLP_FLAGS)
+
+bench-report: build
+	@$(MAKE) --no-print-directory host-packages HOST_ARCHS=x86_64 HOST_FOR=--tests
+	node dist/test/report/html-figures.js
 
 spec: build
 	$(KLP) spec docs/spec

@@ -26,7 +26,13 @@ function showFiltered(view) {
   verdictNames.forEach((name, i) => (must(`output[data-count="${name}"]`).textContent = String(counts[i] ?? 0)));
   const rows = shown.filter((s) => s).length;
   must('.shown').textContent = rows === 0 ? 'No clause matches.' : `${rows} of ${page.clauses.length} clauses, ${cells} results`;
-  if (current === undefined || current.offsetParent === null) makeCurrent(focusable(clauseRows.find((row) => !row.hidden), (column ?? 0) + 1));
+  if (current === undefined || isHidden(current)) makeCurrent(focusable(clauseRows.find((row) => !row.hidden), (column ?? 0) + 1));
+}
+
+/** Whether a filter hides its row or column. @param {HTMLElement} inside */
+function isHidden(inside) {
+  const cell = inside.closest('td, th');
+  return cell === null || inside.closest('tr')?.hidden === true || getComputedStyle(cell).display === 'none';
 }
 
 /** @param {HTMLElement | undefined} cell */
@@ -61,7 +67,7 @@ function moveInMatrix(event) {
   const row = cell?.parentElement;
   if (!(cell instanceof HTMLTableCellElement) || !(row instanceof HTMLTableRowElement)) return;
   const rows = [headRow, ...clauseRows.filter((r) => !r.hidden)];
-  const columns = [...headRow.cells].flatMap((head, i) => (head.offsetParent === null && getComputedStyle(head).display === 'none' ? [] : [i]));
+  const columns = [...headRow.cells].flatMap((head, i) => (getComputedStyle(head).display === 'none' ? [] : [i]));
   let [y, x] = [rows.indexOf(row), columns.indexOf(cell.cellIndex)];
   const [height, width] = [rows.length - 1, columns.length - 1];
   const all = event.ctrlKey || event.metaKey;
