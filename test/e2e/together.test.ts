@@ -47,7 +47,7 @@ void t.test('three runs at once with one cache: all pass, and nothing of them is
     const latest = join(results, 'latest');
     const { scenarios } = resultsSchema.parse(JSON.parse(readFileSync(join(latest, 'results.json'), 'utf8')));
     t.match(scenarios, [{ scenario: 'own-passes', verdict: 'pass' }]);
-    t.same([...readdirSync(latest)].sort(), ['journal.ndjson', 'results.json', 'results.tap', 'summary.md']);
+    t.same([...readdirSync(latest)].sort(), ['journal.ndjson', 'report.html', 'results.json', 'results.tap', 'summary.md']);
     t.equal((await readJournal(join(latest, 'journal.ndjson'))).finished, true);
   }
   t.same(entries(env.TMPDIR), [], 'no temporary file');

@@ -79,5 +79,5 @@ export async function violations(page: Page): Promise<string[]> {
 
 /** Whether the page itself, not a region in it, is wider than the window. */
 export async function scrollsSideways(page: Page): Promise<boolean> {
-  return (await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')) as boolean;
+  return page.evaluate<boolean>('document.documentElement.scrollWidth > document.documentElement.clientWidth');
 }

@@ -130,7 +130,8 @@ void t.test('a held transition is drawn, and told in words', async (t) => {
   const page = await pages.open(`${url}#stock/TRN-5`);
   const picture = page.getByRole('img', { name: /holds on stock: 3 rows over 2\.3 s/ });
   t.equal(await picture.isVisible(), true);
-  t.same(await picture.locator('text.name').evaluateAll((names) => names.map((n) => n.firstChild?.textContent)), ['klp_alpha/transition', '124 klp-sleeper', '3 threads']);
+  // Each name is followed by its tooltip.
+  t.same((await picture.locator('text.name').allTextContents()).map((n) => /^(klp_alpha\/transition|124 klp-sleeper|3 threads)/.exec(n)?.[1]), ['klp_alpha/transition', '124 klp-sleeper', '3 threads']);
   t.equal(await picture.locator('.reading').count(), 6);
   t.equal(await picture.locator('.witness').count(), 1, 'it was seen asleep');
   t.equal(await picture.locator('.number').count(), 2, 'two operations');

@@ -51,8 +51,8 @@ export function clauseText(id: string, statement: string, catalogue: number): Cl
 
 /** The sections of some clauses, in the catalogue's order; those it does not know come last. */
 export function sectionsOf(some: readonly ClauseText[]): SectionText[] {
-  const used = new Set(some.map((c) => c.section));
+  const used = new Set<string>(some.map((c) => c.section));
   const known = sections.filter((s) => used.has(s.id)).map(({ id, title }) => ({ id, title }));
-  for (const { id } of sections) used.delete(id as string);
+  for (const { id } of sections) used.delete(id);
   return [...known, ...[...used].sort().map((id) => ({ id, title: id }))];
 }

@@ -172,7 +172,7 @@ function evidenceOf({ failure, splats, log }: ScenarioResult): object {
 
 /** The same text for most kernels and scenarios, so that it is kept once. */
 function template(repeat: string, kernel: string, scenario: string): string {
-  if (/[\x01\x02]/.test(repeat) || kernel === '' || scenario === '') return repeat;
+  if (repeat.includes('\x01') || repeat.includes('\x02') || kernel === '' || scenario === '') return repeat;
   const text = repeat.replaceAll(kernel, '\x01').replaceAll(scenario, '\x02');
   return text.replaceAll('\x02', () => scenario).replaceAll('\x01', () => kernel) === repeat ? text : repeat;
 }
