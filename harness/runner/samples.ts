@@ -34,8 +34,8 @@ export function fileSamples(files: readonly { readonly path: string; readonly va
 }
 
 /**
- * What a timeline recorded: files first, then threads, those that went the same way together, and those that changed most
- * often before the others. What is too much for an event is counted in `left`.
+ * What a timeline recorded: files first, then threads, those that went the same way together. Threads whose values came in an order
+ * that few others had are in before the others. What is too much for an event is counted in `left`.
  */
 export function timelineSamples(seen: readonly SeenTrack[]): Samples {
   const files: Track[] = [];
@@ -52,10 +52,13 @@ export function timelineSamples(seen: readonly SeenTrack[]): Samples {
     if (same) same.of.push(String(source.tid));
     else threads.set(key, { kind: 'threads', of: [String(source.tid)], values });
   }
-  const byChanges = [...threads.values()].sort((a, b) => b.values.length - a.values.length || b.of.length - a.of.length);
+  const orderOf = ({ values }: Track): string => values.map((v) => v.value).join();
+  const common = new Map<string, number>();
+  for (const track of threads.values()) common.set(orderOf(track), (common.get(orderOf(track)) ?? 0) + track.of.length);
+  const rareFirst = [...threads.values()].sort((a, b) => (common.get(orderOf(a)) ?? 0) - (common.get(orderOf(b)) ?? 0));
   const tracks: Track[] = [];
   let room = most.values;
-  for (const track of [...files, ...byChanges]) {
+  for (const track of [...files, ...rareFirst]) {
     if (tracks.length >= most.tracks || track.values.length > room) continue;
     room -= track.values.length;
     tracks.push(track);
