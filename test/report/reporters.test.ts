@@ -192,7 +192,7 @@ void t.test('an unknown reporter', (t) => {
     });
   }
   t.throws(() => createReporter('x', plain), UsageError);
-  for (const name of ['list', 'tap', 'ktap', 'json', 'junit', 'markdown'] as const) t.ok(reporterNames.includes(name), name);
+  for (const name of ['list', 'tap', 'ktap', 'json', 'junit', 'markdown', 'html'] as const) t.ok(reporterNames.includes(name), name);
   t.equal(createReporter('md', plain).end(), createReporter('markdown', plain).end(), 'markdown goes by md, too');
   t.equal(verdicts.length, 5);
   t.end();
