@@ -21,7 +21,7 @@ import { chosenThen, resumeWords } from './resume.js';
 import { say } from './say.js';
 import { chooseKernels } from './select.js';
 import { chooseRun, sameShard, type ChosenRun, type WhatToRun } from './shard.js';
-import { chooseSelftests, suites } from './suite.js';
+import { chooseFaults, chooseSelftests, suites } from './suite.js';
 import { beside, besideFor, ownTerminal } from './terminal.js';
 
 export interface RunWords extends WhatToRun {
@@ -92,7 +92,7 @@ function runOptions(): Command {
     .argument('[scenario...]', 'ids, or files that export scenarios; all when left out')
     .option('--kernel <name>', 'a kernel of the catalogue (see klp kernels list); may be given again', oneMore)
     .option('--grep <regexp>', 'only scenarios whose id, title or clauses match')
-    .addOption(new Option('--suite <name>', "instead of scenarios: upstream's own livepatch selftests").choices(suites))
+    .addOption(new Option('--suite <name>', "instead of scenarios: upstream's own livepatch selftests, or modules that break livepatch's format").choices(suites))
     .option('--list', 'show the chosen scenarios and end')
     .option('--reporter <name>', reporterHelp, 'list')
     .option('--output <dir>', 'where results go', 'klp-results')
@@ -228,7 +228,9 @@ async function chooseWhat(words: readonly string[], options: RunWords, harness: 
   const wrong = Object.entries(said).filter(([, value]) => value !== undefined).map(([name]) => name);
   if (wrong.length > 0) throw new UsageError(`--suite ${options.suite} does not go with ${wrong.join(', ')}`);
   const kernels = await chooseKernels(options);
-  const { cases, runKernel } = await chooseSelftests(kernels, words, options.grep, (line) => void process.stderr.write(`${line}\n`));
+  const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+  const { cases, runKernel } =
+    options.suite === 'faults' ? chooseFaults(words, options.grep) : await chooseSelftests(kernels, words, options.grep, tell);
   return { scenarios: cases, runKernel, kernels: () => Promise.resolve(kernels), shard: () => undefined };
 }
 

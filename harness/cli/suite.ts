@@ -3,17 +3,35 @@ import { UsageError } from '../errors.js';
 import { literally } from '../model/operations/types.js';
 import type { RunKernel } from '../runner/kernel-run.js';
 import type { KernelChoice } from '../runner/run.js';
+import { faultTrials, trialScenario } from '../runner/fault-trials.js';
+import { runFaults } from '../runner/faults.js';
 import { type KernelSuite, caseScenario, runSelftests, suiteOf } from '../runner/selftests.js';
 import { shellQuoted } from '../vm/argv.js';
 import { type Chosen, matching } from './select.js';
 
 /** Names that `--suite` takes. */
-export const suites = ['selftests'] as const;
+export const suites = ['selftests', 'faults'] as const;
 
 /** The cases of a suite on some kernels, and how they are run. */
 export interface ChosenSuite {
   readonly cases: readonly Chosen[];
   readonly runKernel: RunKernel;
+}
+
+/**
+ * Modules that break livepatch's format, and sound ones: a scenario each.
+ * @param words ids of such
+ * @throws UsageError for an unknown id, and when nothing matches
+ */
+export function chooseFaults(words: readonly string[], grep: string | undefined): ChosenSuite {
+  const every = faultTrials.map(trialScenario);
+  const chosen = words.length === 0 ? every : words.map((word) => {
+    const found = every.find(({ id }) => id === word);
+    if (!found) throw new UsageError(`--suite faults has no ${word}`, { hint: 'npx klp run --suite faults --list shows them' });
+    return found;
+  }); // prettier-ignore
+  const cases = [...new Set(chosen)].map((scenario) => ({ scenario, words: `--suite faults ${scenario.id}` }));
+  return { cases: matching(cases, grep), runKernel: runFaults };
 }
 
 /**

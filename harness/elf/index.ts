@@ -78,12 +78,20 @@ export { lintSarif } from './lint/sarif.js';
 export { lintJson, lintJsonVersion, lintLines, type LintedFile } from './lint/text.js';
 export { symposOf, type KallsymsEntry } from './sympos.js';
 export {
+  behaviourOf,
+  behaviours,
+  disagreements,
+  expectedBehaviour,
   faultIds,
   faults,
   predict,
   renameSection,
+  seenText,
   setSectionFlags,
+  type Behaviour,
   type Fault,
   type FaultId,
+  type FaultSeen,
   type Prediction,
+  type Reference,
 } from './faults/index.js';

@@ -157,7 +157,8 @@ function converted(facts: BuildFacts, { uses }: LivepatchDescription, object: El
   return convertToLivepatch(object, new Map(uses.map((u) => [u.name, { object: u.object, sympos: sympos(u) }]))).object;
 }
 
-async function exportedSymbols(kernel: AcquiredKernel): Promise<ReadonlySet<string>> {
+/** Names in the Module.symvers of a kernel. */
+export async function exportedSymbols(kernel: AcquiredKernel): Promise<ReadonlySet<string>> {
   const table = await readFile(join(kernel.buildDir, 'Module.symvers'), 'utf8');
   return new Set(table.split('\n').map((line) => line.split('\t')[1] ?? ''));
 }

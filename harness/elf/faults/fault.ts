@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Outcomes } from '../lint/outcome.js';
+import type { Outcome, Outcomes } from '../lint/outcome.js';
 import type { RuleCode } from '../lint/rule.js';
 import type { ElfObject } from '../object.js';
 
@@ -15,6 +15,14 @@ export interface Fault {
   readonly kernels?: Outcomes;
   /** What AArch64 kernels do, where that differs. */
   readonly arm64?: Outcomes;
+  /** What kernels may come to as well, where memory that is none of the module's decides. */
+  readonly also?: readonly Outcome[];
+  /** What is ignored is nothing that the module needs. */
+  readonly harmless?: true;
+  /** The patch is loaded before the module that it patches; the other way round when left out. */
+  readonly patchFirst?: true;
+  /** An entry for an address was made one for the distance from its place. */
+  readonly distance?: true;
   /** The load fails before the kernel has looked at the livepatch field: it is not tainted. */
   readonly early?: true;
 }

@@ -9,6 +9,7 @@ import { symbolFaults } from './symbol-faults.js';
 
 export { renameSection, setSectionFlags } from './edits.js';
 export type { Fault } from './fault.js';
+export { behaviours, behaviourOf, disagreements, expectedBehaviour, seenText, type Behaviour, type FaultSeen, type Reference } from './seen.js';
 
 /** Every fault, by its identifier. */
 export const faults = { ...moduleFaults, ...sectionFaults, ...symbolFaults };
@@ -21,6 +22,8 @@ export const faultIds = (Object.keys(faults) as FaultId[]).sort();
 /** What is expected of a kernel that is given a broken module. Where it does otherwise, the kernel is right. */
 export interface Prediction {
   readonly outcome: Outcome;
+  /** What it may come to as well: memory that is none of the module's decides. */
+  readonly also: readonly Outcome[];
   /** Whether the kernel is tainted as patched (K) afterwards; undefined: nobody can tell. */
   readonly tainted: boolean | undefined;
   /** What is left in sysfs: the module with its patch, nothing of either; undefined: nobody can tell. */
@@ -32,8 +35,9 @@ export function predict(id: FaultId, generation: LintGeneration, machine: LintMa
   const fault: Fault = faults[id];
   const own = (machine === 'arm64' ? fault.arm64 : undefined) ?? fault.kernels;
   const outcome = own ? outcomeOn(own, generation) : outcomeOf(ruleOf(fault.rules[0]), generation, machine);
-  if (outcome.ending === 'crashes' || outcome.ending === 'depends') return { outcome, tainted: undefined, remains: undefined };
+  const also = fault.also ?? [];
+  if (outcome.ending === 'crashes' || outcome.ending === 'depends' || also.length > 0) return { outcome, also, tainted: undefined, remains: undefined };
   const marked = id !== 'EF-01' && id !== 'EF-52';
-  if (outcome.ending === 'refused') return { outcome, tainted: marked && fault.early !== true, remains: 'nothing' };
-  return { outcome, tainted: marked, remains: 'module and patch' };
+  if (outcome.ending === 'refused') return { outcome, also, tainted: marked && fault.early !== true, remains: 'nothing' };
+  return { outcome, also, tainted: marked, remains: 'module and patch' };
 }

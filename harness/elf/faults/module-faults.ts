@@ -49,6 +49,7 @@ export const moduleFaults = {
   'EF-03': {
     title: 'two .modinfo sections',
     rules: ['KLP012'],
+    harmless: true,
     early: true,
     apply: (module) => twice(module, sectionNamed(module, '.modinfo')),
   },
@@ -89,6 +90,7 @@ export const moduleFaults = {
   'EF-44': {
     title: 'two symbol tables',
     rules: ['KLP015'],
+    harmless: true,
     early: true,
     apply: (module) => twice(module, symtabOf(module)),
   },
@@ -130,6 +132,7 @@ export const moduleFaults = {
   'EF-50': {
     title: 'a .klp.arch section with one dot behind the object',
     rules: ['KLP009', 'KLP019'],
+    harmless: true,
     // Of two rules one holds on each kernel; what they say is the same.
     kernels: { '4.14': { ending: 'ignored', note: 'the section' } },
     apply: (module) =>

@@ -15,8 +15,8 @@ const unallocated = (of: Of) => (module: ElfObject): ElfObject => {
 
 const info = (of: Of, value: number) => (module: ElfObject): ElfObject => withSection(module, someSection(module, of).index, { info: value });
 
-/** The symbol table serves as a section that is not loaded. */
-const notLoaded = (of: Of) => (module: ElfObject): ElfObject => info(of, module.symtab ?? 0)(module);
+/** The names of the sections serve as one that is not loaded; of the symbol table and its names, a livepatch keeps a copy. */
+const notLoaded = (of: Of) => (module: ElfObject): ElfObject => info(of, module.header.shstrndx)(module);
 
 /** Entries of Elf64_Rel, without addends: 16 bytes each. */
 function withoutAddends(module: ElfObject): ElfObject {
@@ -143,16 +143,17 @@ export const sectionFaults = {
     apply: (module) => withSection(module, someSection(module).index, { link: 0 }),
   },
   'EF-39': {
-    title: 'a livepatch relocation section whose size is no multiple of 24',
+    title: 'a livepatch relocation section whose last entry is cut off',
     rules: ['KLP032'],
     apply: (module) => {
       const { index, section } = someSection(module);
-      return withSection(module, index, { data: new Uint8Array([...section.data, ...new Uint8Array(8)]) });
+      return withSection(module, index, { data: section.data.slice(0, -8) });
     },
   },
   'EF-51': {
     title: 'a livepatch relocation of a module for initialisation code',
     rules: ['KLP036'],
+    patchFirst: true,
     apply: (module) => {
       const { parsed, section, entries } = someSection(module, 'module');
       const target = sectionNamed(module, '.init.text');

@@ -4,22 +4,25 @@ import { LivepatchError } from '../errors.js';
 import { loads, refused, sound } from '../lint/outcome.js';
 import { withSection } from '../edit.js';
 import { encodeRelocations, type ElfObject } from '../object.js';
-import { editEntry, editSymbol, renameSymbol, someSection } from './edits.js';
+import { editEntry, editSymbol, renameSymbol, someEntry, someSection, soundSections } from './edits.js';
 import type { FaultTable } from './fault.js';
 
 const notFound = refused('EINVAL', "symbol '*' not found in symbol table");
 
-/** A section of one kind whose first relocation names a symbol of the other's. */
+/** The first relocation of one kind is in the section of the other kind. */
 function crossed(module: ElfObject, of: 'vmlinux' | 'module'): ElfObject {
-  const { index, entries } = someSection(module, of);
-  const [other] = someSection(module, of === 'vmlinux' ? 'module' : 'vmlinux').entries;
-  const [first] = entries;
-  if (!first || !other) throw new LivepatchError('fault-inapplicable', 'a livepatch relocation section is empty');
-  return withSection(module, index, { data: encodeRelocations(entries.with(0, { ...first, symbol: other.symbol })) });
+  const into = someSection(module, of);
+  const from = soundSections(module, of === 'vmlinux' ? 'module' : 'vmlinux').find(({ section }) => section.info === into.section.info);
+  const [entry, ...others] = from?.entries ?? [];
+  if (!from || !entry) throw new LivepatchError('fault-inapplicable', 'no section has relocations of both kinds');
+  const without = withSection(module, from.index, { data: encodeRelocations(others) });
+  return withSection(without, into.index, { data: encodeRelocations([...into.entries, entry]) });
 }
 
 /** Types of the x86-64 psABI. */
 const r = { ABS64: 1, PC32: 2, PLT32: 4, ABS32: 10, PC64: 24 } as const;
+/** Of the AArch64 psABI. */
+const aarch64 = { ABS64: 257 } as const;
 
 function onlyX86(module: ElfObject): void {
   if (module.header.machine !== c.EM_X86_64) throw new LivepatchError('fault-inapplicable', 'that is for x86-64');
@@ -119,6 +122,13 @@ export const symbolFaults = {
     rules: ['KLP051'],
     apply: (module) => crossed(module, 'vmlinux'),
   },
+  'EF-27-unloaded': {
+    title: "a livepatch relocation of vmlinux that names a symbol of a module which is not loaded",
+    rules: ['KLP051'],
+    kernels: { '4.14': notFound },
+    patchFirst: true,
+    apply: (module) => crossed(module, 'vmlinux'),
+  },
   'EF-28': {
     title: "a module's livepatch relocation that names a symbol of vmlinux",
     rules: ['KLP050'],
@@ -139,19 +149,21 @@ export const symbolFaults = {
     rules: ['KLP054'],
     arm64: { '4.14': sound },
     apply: (module) => {
-      const { section, entries } = someSection(module);
-      const target = module.section(section.info);
-      const data = new Uint8Array(target.data);
-      data.fill(0x90, Number(entries[0]?.offset), Number(entries[0]?.offset) + 4);
+      const { section, entry } = someEntry(module, [r.ABS64, aarch64.ABS64]);
+      const data = new Uint8Array(module.section(section.info).data);
+      data.fill(0x90, Number(entry.offset), Number(entry.offset) + 8);
       return withSection(module, section.info, { data });
     },
   },
   'EF-31-twice': {
-    title: 'a livepatch relocation that is there twice',
+    title: 'a place that two livepatch relocations want to relocate',
     rules: ['KLP055'],
     apply: (module) => {
       const { index, entries } = someSection(module);
-      return withSection(module, index, { data: encodeRelocations([...entries, ...entries.slice(0, 1)]) });
+      const [first] = entries;
+      const other = entries.find(({ symbol }) => symbol !== first?.symbol);
+      if (!first || !other) throw new LivepatchError('fault-inapplicable', 'the livepatch relocation section names one symbol only');
+      return withSection(module, index, { data: encodeRelocations([...entries, { ...first, symbol: other.symbol }]) });
     },
   },
   'EF-32': {
@@ -162,6 +174,7 @@ export const symbolFaults = {
   'EF-33': {
     title: 'a livepatch relocation of type R_X86_64_PC64',
     rules: ['KLP057'],
+    distance: true,
     apply: (module) => {
       onlyX86(module);
       return editEntry(module, () => ({ type: r.PC64 }), [r.ABS64]);
@@ -180,7 +193,7 @@ export const symbolFaults = {
     rules: ['KLP059'],
     apply: (module) => {
       onlyX86(module);
-      return editEntry(module, ({ addend }) => ({ addend: addend + 2n ** 33n }), [r.PC32, r.PLT32]);
+      return editEntry(module, ({ addend }) => ({ addend: addend + 2n ** 33n + 0x1000n }), [r.PC32, r.PLT32]);
     },
   },
 } as const satisfies FaultTable;
