@@ -49,8 +49,8 @@ export async function carryOut(bench: Bench, trial: Trial, given: { readonly fil
     step(`insmod ${module}`);
     return guest.insmod(`${moduleDirectory}/${module}.ko`);
   };
-  const from = await guest.logEnd();
   if (!trial.patchFirst && !trial.ordinary) must(await insmod(patched.name), `insmod ${patched.name}`);
+  const from = await guest.logEnd();
   const work = async (): Promise<TrialSeen> => {
     const outcome = await insmod(given.file);
     if (outcome.ok && trial.patchFirst) must(await insmod(patched.name), `insmod ${patched.name}`);

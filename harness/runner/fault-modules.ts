@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type ElfObject, convertToLivepatch, readObject, requireResolved, symposOf } from '../elf/index.js';
 import { plain, target, vmlinux } from '../model/description.js';
 import { type BuildFacts, buildModules, exportedSymbols, moduleKey } from '../modules/build.js';
+import { template } from '../modules/template.js';
 import { type SigningKey, signModule } from '../modules/sign.js';
 import type { Progress } from '../../kernels/types.js';
 
@@ -13,7 +14,6 @@ export const patchName = 'klp_fault';
 /** An ordinary module. */
 const ordinaryName = 'klp_fault_plain';
 
-const livepatchModule = plain(patchName, `#define TARGET ${patched.name}\n#include "fault.c"\n`);
 const ordinaryModule = plain(
   ordinaryName,
   [
@@ -49,7 +49,8 @@ export interface SoundModules {
  * @throws InfrastructureError when one does not compile; LivepatchError when the kernel lacks a symbol
  */
 export async function soundModules(facts: BuildFacts, progress: Progress, signal: AbortSignal): Promise<SoundModules> {
-  const descriptions = [livepatchModule, ordinaryModule, patched];
+  const livepatchSource = `#define TARGET ${patched.name}\n${await template('fault.c')}`;
+  const descriptions = [plain(patchName, livepatchSource), ordinaryModule, patched];
   const built = await buildModules(facts, descriptions, progress, signal);
   const [livepatch, ordinary, file] = await Promise.all(
     descriptions.map(async (d) => {
