@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { type ElfObject, ElfError, type LintedFile, klpSections, klpSymbols, lint, lintJson, lintLines, lintPage, lintSarif, modinfo, readObject } from '../elf/index.js';
+import { type ElfObject, ElfError, type LintedFile, explained, klpSections, klpSymbols, lint, lintJson, lintLines, lintPage, lintSarif, modinfo, readObject } from '../elf/index.js';
 import { ExitStatus, UsageError, messageOf } from '../errors.js';
 import { type ModuleFile, isModuleFile, moduleFile, modulesOf } from '../modules/packed.js';
+import { confusionOf, confusionPage, unexplained } from '../report/confusion.js';
+import { resultsSchema } from '../report/results-schema.js';
 import { clean, jsonText, plural } from '../report/text.js';
 import { Bench } from '../runner/bench.js';
 import { LintTables } from '../runner/lint-tables.js';
@@ -17,6 +20,7 @@ import { chooseKernels } from './select.js';
 interface LintWords extends GuestOptions {
   readonly format: 'text' | 'json' | 'sarif';
   readonly rules?: boolean;
+  readonly confusion?: readonly string[] | true;
 }
 
 /** Files that are unpacked side by side: `xz` is a process each. */
@@ -29,11 +33,16 @@ export function lintCommand(done: (status: number) => void, version: string): Co
     .argument('[file...]', '.ko, .ko.xz, .ko.zst or .ko.gz, and folders of such')
     .option('--kernel <name>', "a kernel of the catalogue, whose symbols and modules are checked against", oneMore)
     .addOption(new Option('--format <format>', 'what to print').choices(['text', 'json', 'sarif']).default('text'))
-    .option('--rules', 'print every rule, as Markdown, and end');
+    .option('--rules', 'print every rule, as Markdown, and end')
+    .option('--confusion [run...]', 'compare the lint with what kernels did in runs of --suite faults (default: the latest), as Markdown, and end');
   withKernelOptions(command);
   return command.action(async (words: readonly string[], options: LintWords) => {
     if (options.rules === true) {
       process.stdout.write(lintPage());
+      return;
+    }
+    if (options.confusion !== undefined) {
+      done(await printConfusion(options.confusion === true ? [join('klp-results', 'latest')] : options.confusion));
       return;
     }
     const files = await filesOf(words);
@@ -52,6 +61,30 @@ export function lintCommand(done: (status: number) => void, version: string): Co
     finish(linted, options.format, version);
     done(linted.some(({ report }) => report.findings.some((f) => f.severity === 'error')) ? ExitStatus.conformance : ExitStatus.ok);
   });
+}
+
+/**
+ * @param runs folders of runs
+ * @returns the exit status: 1 for a false alarm or a miss that nothing explains
+ * @throws UsageError for a folder without results, or without modules that a kernel was given
+ */
+async function printConfusion(runs: readonly string[]): Promise<number> {
+  const results = await Promise.all(
+    runs.map(async (run) => {
+      const file = join(run, 'results.json');
+      try {
+        return resultsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+      } catch (error) {
+        throw new UsageError(`${file}: ${messageOf(error)}`, { hint: 'klp run --suite faults leaves such a folder' });
+      }
+    }),
+  );
+  const confusion = confusionOf(results);
+  if (confusion.trials.length === 0) {
+    throw new UsageError(`no kernel was given a module of --suite faults in ${runs.join(', ')}`, { hint: 'klp run --suite faults' });
+  }
+  process.stdout.write(confusionPage(confusion, explained));
+  return unexplained(confusion, explained).length > 0 ? ExitStatus.conformance : ExitStatus.ok;
 }
 
 function finish(linted: readonly LintedFile[], format: LintWords['format'], version: string): void {

@@ -82,6 +82,7 @@ export {
   behaviours,
   disagreements,
   expectedBehaviour,
+  explained,
   faultIds,
   faults,
   predict,

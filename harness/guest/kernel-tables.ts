@@ -19,12 +19,12 @@ export interface KernelSymbol {
 }
 
 /**
- * Lines of /proc/kallsyms, in their order, which is what sympos counts.
+ * Lines of /proc/kallsyms, in their order, which is what sympos counts. Names may have blanks in them, of malformed modules.
  * @throws ProtocolError for a line that is none
  */
 export function parseKallsyms(text: string): readonly KernelSymbol[] {
   return lines(text).map((line) => {
-    const match = /^([0-9a-f]+) (\S) (\S+)(?:\s+\[([^\]]+)\])?$/.exec(line);
+    const match = /^([0-9a-f]+) (\S) (\S[^\t]*?)(?:\s+\[([^\]]+)\])?$/.exec(line);
     if (!match) throw new ProtocolError(`no line of /proc/kallsyms: ${JSON.stringify(line)}`);
     const [, address = '', type = '', name = '', module] = match;
     return { address: BigInt(`0x${address}`), type, name, module };

@@ -6,6 +6,7 @@ import type { FileToPush } from '../guest/guest.js';
 import type { Capability } from '../model/capabilities.js';
 import { worst } from '../model/verdict.js';
 import { type SigningKey, signingKey } from '../modules/sign.js';
+import { kernelWitness, lintWitness } from '../report/confusion.js';
 import { Activity } from './activity.js';
 import { type Attempt, broken, emulatorFault } from './attempt.js';
 import { Bench } from './bench.js';
@@ -25,10 +26,6 @@ import { kernelFacts, staticFacts } from './probe.js';
 import { KernelResults } from './results.js';
 import type { Scenario } from './scenario.js';
 import { moduleDirectory } from './session-operations.js';
-
-/** What a trial's report is called in the journal's witnesses: `klp lint --confusion` goes by it. */
-export const lintWitness = 'klp lint';
-export const kernelWitness = 'the kernel';
 
 /**
  * Gives broken modules to one kernel, each in a pristine guest, and compares what becomes of them with what is predicted. A

@@ -8,6 +8,7 @@ void t.test('kallsyms, with the symbols of a livepatch module', (t) => {
     'ffffffff81000000 T _stext',
     'ffffffffc0301000 t f.isra.0\t[target]',
     '0000000000000000 U .klp.sym.vmlinux.printk,0\t[sample]',
+    '0000000000000000 ? .klp.sym.vmlinux.printk, 0\t[sample]',
     '',
   ].join('\n');
   const symbols = parseKallsyms(text);
@@ -15,6 +16,7 @@ void t.test('kallsyms, with the symbols of a livepatch module', (t) => {
     { address: 0xffffffff81000000n, type: 'T', name: '_stext', module: undefined },
     { address: 0xffffffffc0301000n, type: 't', name: 'f.isra.0', module: 'target' },
     { address: 0n, type: 'U', name: '.klp.sym.vmlinux.printk,0', module: 'sample' },
+    { address: 0n, type: '?', name: '.klp.sym.vmlinux.printk, 0', module: 'sample' },
   ]);
   t.throws(() => parseKallsyms('nonsense'), { message: 'no line of /proc/kallsyms: "nonsense"' });
   t.end();

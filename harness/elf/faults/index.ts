@@ -8,6 +8,7 @@ import { sectionFaults } from './section-faults.js';
 import { symbolFaults } from './symbol-faults.js';
 
 export { renameSection, setSectionFlags } from './edits.js';
+export { explained } from './explained.js';
 export type { Fault } from './fault.js';
 export { behaviours, behaviourOf, disagreements, expectedBehaviour, seenText, type Behaviour, type FaultSeen, type Reference } from './seen.js';
 

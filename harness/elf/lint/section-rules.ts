@@ -96,7 +96,7 @@ export const sectionRules: readonly Rule[] = [
     code: 'KLP023',
     title: 'a livepatch relocation section of type SHT_REL',
     document: 'module-elf-format.txt 2.2.4 and 0.1: livepatch manages sections of type SHT_RELA.',
-    kernels: always(crashes('its entries of 16 bytes are read as if they had 24')),
+    kernels: always(wrong('its entries of 16 bytes are read as if they had 24; where that gives the index of no livepatch symbol, the load is refused')),
     mend: 'Write entries with addends, and the type SHT_RELA.',
     check: ofFlagged((klp, module) =>
       klp.section.type === c.SHT_REL
