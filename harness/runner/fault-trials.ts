@@ -108,14 +108,14 @@ const soundTrials: readonly Trial[] = [
   },
 ];
 
-/** The last entry in a section of its own, beside the first. */
+/** The last entry in a section of its own, whose name is not the first one's: sysfs would have two files of one name. */
 function divided(module: ElfObject): ElfObject {
   const found = klpSections(module).find(({ section }) => section.name === '.klp.rela.vmlinux..text');
   const entries = found ? module.relocations(found.index) : [];
   if (!found || entries.length < 2) throw new LivepatchError('fault-inapplicable', 'the module has no section to divide');
-  const { name, type, flags, link, info, align, entsize } = found.section;
+  const { type, flags, link, info, align, entsize } = found.section;
   const first = withRelocations(module, found.index, entries.slice(0, -1));
-  const other = appendSection(first, { name, type, flags, link, info, align, entsize, data: new Uint8Array() });
+  const other = appendSection(first, { name: '.klp.rela.vmlinux.text', type, flags, link, info, align, entsize, data: new Uint8Array() });
   return withRelocations(other, other.sections.length - 1, entries.slice(-1));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Outcome, Outcomes } from '../lint/outcome.js';
+import { ignored, refused, wrong, type Outcome, type Outcomes } from '../lint/outcome.js';
 import type { RuleCode } from '../lint/rule.js';
 import type { ElfObject } from '../object.js';
 
@@ -15,7 +15,7 @@ export interface Fault {
   readonly kernels?: Outcomes;
   /** What AArch64 kernels do, where that differs. */
   readonly arm64?: Outcomes;
-  /** What kernels may come to as well, where memory that is none of the module's decides. */
+  /** What kernels may come to as well that are expected to crash: what lies in memory that is none of the module's decides. */
   readonly also?: readonly Outcome[];
   /** What is ignored is nothing that the module needs. */
   readonly harmless?: true;
@@ -26,6 +26,13 @@ export interface Fault {
   /** The load fails before the kernel has looked at the livepatch field: it is not tainted. */
   readonly early?: true;
 }
+
+/** What becomes of a relocation that is written to, or read from, what is none of the module's, where that does not crash. */
+export const astray: readonly Outcome[] = [
+  refused('ENOEXEC', '*nvalid relocation target*'),
+  ignored('the section: something else is relocated'),
+  wrong('something else is relocated as well'),
+];
 
 /** Faults by their identifier, which is never reused: EF-<row of the table of malformed modules>, and which part of the row. */
 export type FaultTable = Readonly<Record<`EF-${string}`, Fault>>;

@@ -36,8 +36,8 @@ export function predict(id: FaultId, generation: LintGeneration, machine: LintMa
   const fault: Fault = faults[id];
   const own = (machine === 'arm64' ? fault.arm64 : undefined) ?? fault.kernels;
   const outcome = own ? outcomeOn(own, generation) : outcomeOf(ruleOf(fault.rules[0]), generation, machine);
-  const also = fault.also ?? [];
-  if (outcome.ending === 'crashes' || outcome.ending === 'depends' || also.length > 0) return { outcome, also, tainted: undefined, remains: undefined };
+  const also = outcome.ending === 'crashes' ? (fault.also ?? []) : [];
+  if (outcome.ending === 'crashes' || outcome.ending === 'depends') return { outcome, also, tainted: undefined, remains: undefined };
   const marked = id !== 'EF-01' && id !== 'EF-52';
   if (outcome.ending === 'refused') return { outcome, also, tainted: marked && fault.early !== true, remains: 'nothing' };
   return { outcome, also, tainted: marked, remains: 'module and patch' };

@@ -2,6 +2,7 @@
 import * as c from '../constants.js';
 import { appendSection, withSection } from '../edit.js';
 import { LivepatchError } from '../errors.js';
+import { refused } from '../lint/outcome.js';
 import { isLivepatch, modinfo, withModinfo, withoutModinfo } from '../modinfo.js';
 import type { ElfObject } from '../object.js';
 import { bytesToText, textToBytes } from '../strings.js';
@@ -56,6 +57,11 @@ export const moduleFaults = {
   'EF-40': {
     title: 'a symbol table in which a livepatch symbol and a local one have changed places',
     rules: ['KLP008', 'KLP041', 'KLP049'],
+    // Bound wrongly are symbols of the same kind only; a local one is none of livepatch's.
+    kernels: {
+      '4.14': refused('EINVAL', 'symbol * is not marked as a livepatch symbol'),
+      '7.3': refused('EINVAL', 'symbol * at rela sec * is not marked as a livepatch symbol'),
+    },
     apply: (module) => {
       const symtab = symtabOf(module);
       const [first] = someSection(module).entries;

@@ -2,10 +2,10 @@
 import * as c from '../constants.js';
 import { appendSection, withSection } from '../edit.js';
 import { LivepatchError } from '../errors.js';
-import { ignored, loads, refused, wrong } from '../lint/outcome.js';
+import { crashes, ignored, loads, refused, wrong } from '../lint/outcome.js';
 import { encodeRelocations, viewOf, type ElfObject } from '../object.js';
 import { sectionNamed, someSection } from './edits.js';
-import type { FaultTable } from './fault.js';
+import { astray, type FaultTable } from './fault.js';
 
 type Of = 'vmlinux' | 'module';
 
@@ -30,7 +30,16 @@ function withoutAddends(module: ElfObject): ElfObject {
   return withSection(module, index, { type: c.SHT_REL, entsize: 16, data });
 }
 
-/** Faults of livepatch relocation sections: rows 4 to 11, 36 to 39 and 51. */
+/** The last entry in a section of its own, of the same name. */
+function divided(module: ElfObject): ElfObject {
+  const { index, section, entries } = someSection(module);
+  if (entries.length < 2) throw new LivepatchError('fault-inapplicable', 'the livepatch relocation section has one entry only');
+  const { name, type, flags, link, info: target, align, entsize } = section;
+  const first = withSection(module, index, { data: encodeRelocations(entries.slice(0, -1)) });
+  return appendSection(first, { name, type, flags, link, info: target, align, entsize, data: encodeRelocations(entries.slice(-1)) });
+}
+
+/** Faults of livepatch relocation sections: rows 4 to 11, 36 to 39 and 51; 54 is none of the table, but was found on a kernel. */
 export const sectionFaults = {
   'EF-04': {
     title: 'a livepatch relocation section without SHF_RELA_LIVEPATCH',
@@ -48,7 +57,7 @@ export const sectionFaults = {
   'EF-05-module': {
     title: 'a livepatch relocation section of a module without SHF_ALLOC',
     rules: ['KLP022'],
-    // Memory that was freed may still be mapped for a while, and be unchanged.
+    // free_copy() comes before do_init_module() (kernel/module/main.c:3589, 7.3.4); vfree() leaves the TLB as it is for a while.
     also: [wrong('entries of something else'), ignored('the section'), loads('what was freed is still there')],
     apply: unallocated('module'),
   },
@@ -118,11 +127,15 @@ export const sectionFaults = {
   'EF-36': {
     title: 'a livepatch relocation section of vmlinux with sh_info beyond the last section',
     rules: ['KLP029'],
+    // module_frob_arch_sections() (arch/arm64/kernel/module-plts.c, 7.3.4) reads the header of the section without looking at its index.
+    arm64: { '4.14': crashes('the header of the section is read from behind the table') },
+    also: astray,
     apply: info('vmlinux', 0xfff0),
   },
   'EF-36-module': {
     title: 'a livepatch relocation section of a module with sh_info beyond the last section',
     rules: ['KLP030'],
+    also: astray,
     apply: info('module', 0xfff0),
   },
   'EF-37': {
@@ -133,6 +146,7 @@ export const sectionFaults = {
   'EF-37-module': {
     title: 'a livepatch relocation section of a module with sh_info 0',
     rules: ['KLP030'],
+    also: astray,
     apply: info('module', 0),
   },
   'EF-37-unloaded': {
@@ -143,6 +157,7 @@ export const sectionFaults = {
   'EF-37-unloaded-module': {
     title: 'a livepatch relocation section of a module for a section that is not loaded',
     rules: ['KLP030'],
+    also: astray,
     apply: notLoaded('module'),
   },
   'EF-38': {
@@ -153,6 +168,7 @@ export const sectionFaults = {
   'EF-39': {
     title: 'a livepatch relocation section whose last entry is cut off',
     rules: ['KLP032'],
+    arm64: { '4.14': wrong('the last entry, the second half of a reference, is ignored') },
     apply: (module) => {
       const { index, section } = someSection(module);
       return withSection(module, index, { data: section.data.slice(0, -8) });
@@ -161,6 +177,8 @@ export const sectionFaults = {
   'EF-51': {
     title: 'a livepatch relocation of a module for initialisation code',
     rules: ['KLP036'],
+    // The module that is patched may be refused, since what is in the way is not zero.
+    also: [refused('ENOEXEC', '*nvalid relocation target*'), loads('what was freed is still there, and nobody has it yet')],
     patchFirst: true,
     apply: (module) => {
       const { parsed, section, entries } = someSection(module, 'module');
@@ -176,5 +194,11 @@ export const sectionFaults = {
         data: encodeRelocations([{ ...entry, offset: BigInt(data.length) }]),
       }); // prettier-ignore
     },
+  },
+  'EF-54': {
+    title: 'two livepatch relocation sections of one name',
+    // add_sect_attrs() (kernel/module/sysfs.c:111, 7.3.4) says that it failed; before, nobody asked.
+    rules: ['KLP037', 'KLP034'],
+    apply: divided,
   },
 } as const satisfies FaultTable;

@@ -5,7 +5,7 @@ import { loads, refused, sound } from '../lint/outcome.js';
 import { withSection } from '../edit.js';
 import { encodeRelocations, type ElfObject } from '../object.js';
 import { editEntry, editSymbol, renameSymbol, someEntry, someSection, soundSections } from './edits.js';
-import type { FaultTable } from './fault.js';
+import { astray, type FaultTable } from './fault.js';
 
 const notFound = refused('EINVAL', "symbol '*' not found in symbol table");
 
@@ -87,8 +87,9 @@ export const symbolFaults = {
   },
   'EF-21': {
     title: 'a livepatch symbol whose position wraps around to the right one',
+    // _parse_integer_limit() (lib/kstrtox.c:86, 7.3.4) gives the greatest number instead.
     rules: ['KLP044'],
-    kernels: { '4.14': loads('the number wraps around at 2^64') },
+    kernels: { '4.14': loads('the number wraps around at 2^64'), '7.3': refused('EINVAL', "symbol position * for symbol '*' in object '*' not found") },
     apply: (module) => renameSymbol(module, ({ object, symbol, sympos }) => `.klp.sym.${object}.${symbol},${2n ** 64n + BigInt(sympos)}`),
   },
   'EF-22': {
@@ -137,11 +138,13 @@ export const symbolFaults = {
   'EF-29': {
     title: 'a livepatch relocation that names no symbol of the table',
     rules: ['KLP052'],
+    also: [refused('EINVAL', 'symbol * is not marked as a livepatch symbol'), refused('EINVAL', 'symbol * at rela sec * is not marked as a livepatch symbol')],
     apply: (module) => editEntry(module, () => ({ symbol: 0x00ff_ffff })),
   },
   'EF-30': {
     title: 'a livepatch relocation beyond the end of the section',
     rules: ['KLP053'],
+    also: astray,
     apply: (module) => editEntry(module, () => ({ offset: 0x1000_0000n })),
   },
   'EF-31': {

@@ -22,7 +22,7 @@ export const fileRules: readonly FileRule[] = [
     title: 'the file is no relocatable ELF object for x86-64 or AArch64',
     fields: /^(e_ident.*|e_type|e_machine|e_shentsize|e_shnum)$/,
     document: 'ELF gABI, "ELF Header": e_ident, e_type ET_REL and e_machine say what the file is.',
-    kernels: { '4.14': refused('ENOEXEC'), '6.1': refused('ENOEXEC', 'Invalid * ELF header*') },
+    kernels: { '4.14': refused('ENOEXEC'), '6.1': refused('ENOEXEC', 'Invalid *ELF header*') },
     mend: 'Give the .ko file itself, for a 64-bit little-endian kernel; a linked or stripped executable is none.',
     check,
   },

@@ -19,7 +19,7 @@ export type Ending = 'sound' | 'loads' | 'depends' | 'refused' | 'ignored' | 'wr
 export interface Outcome {
   readonly ending: Ending;
   /** Of the load that is refused. */
-  readonly errno?: 'EINVAL' | 'ENOENT' | 'ENOEXEC';
+  readonly errno?: 'EEXIST' | 'EINVAL' | 'ENOENT' | 'ENOEXEC';
   /** A line of its log, with `*` for what differs; undefined: it says nothing. */
   readonly log?: string;
   /** What exactly is ignored, wrong or read. */

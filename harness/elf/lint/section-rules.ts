@@ -60,6 +60,7 @@ export const sectionRules: readonly Rule[] = [
     title: 'a .klp.rela section without SHF_RELA_LIVEPATCH',
     document: 'module-elf-format.txt 2.2.1: livepatch relocation sections must be marked with SHF_RELA_LIVEPATCH.',
     kernels: always(wrong('the loader applies it as any other, with 0 for every livepatch symbol: calls lead nowhere')),
+    arm64: always(refused('ENOEXEC', '*overflow in relocation type *')),
     mend: 'Set the flag 0x100000 in sh_flags.',
     *check(module) {
       if (!module.livepatch) return;
@@ -239,6 +240,24 @@ export const sectionRules: readonly Rule[] = [
         const key = `${objectOf(klp) ?? ''} ${klp.section.info}`;
         if (module.livepatch && seen.has(key)) yield { message: `${klp.section.name} is there twice`, ...module.header(klp.index, 'sh_info') };
         seen.add(key);
+      }
+    },
+  },
+  {
+    code: 'KLP037',
+    title: 'two livepatch relocation sections of one name',
+    document: 'module-elf-format.txt 2.1: relocation sections and the sections to which they apply correspond one to one.',
+    kernels: {
+      '4.14': loads('sysfs has only one of them among the sections of the module, and says so'),
+      '7.3': refused('EEXIST', "*cannot create duplicate filename '*/sections/*'"),
+    },
+    mend: 'Put the entries into one section.',
+    *check(module) {
+      const seen = new Set<string>();
+      for (const { section, index } of module.sections) {
+        if (!module.livepatch || !isAllocated(section)) continue;
+        if (seen.has(section.name)) yield { message: `${section.name} is there twice`, ...module.header(index, 'sh_name') };
+        seen.add(section.name);
       }
     },
   },

@@ -106,7 +106,10 @@ export const symbolRules: readonly Rule[] = [
     code: 'KLP044',
     title: "a livepatch symbol's position that is beyond any number of symbols",
     document: 'module-elf-format.txt 3.3.2: the position is that of the symbol in its object, as kallsyms has it.',
-    kernels: always(wrong('the number wraps around at 2^64, and another symbol than meant may be found')),
+    kernels: {
+      '4.14': wrong('the number wraps around at 2^64, and another symbol than meant may be found'),
+      '7.3': refused('EINVAL', "symbol position * for symbol '*' in object '*' not found"),
+    },
     mend: 'Take the position from the symbol table of the kernel that the module is for.',
     check: ofNames((name) => {
       const digits = scannedName(name)?.digits ?? '0';
