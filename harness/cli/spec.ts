@@ -6,6 +6,7 @@ import { scenarios } from '../../scenarios/index.js';
 import { ExitStatus, messageOf, UsageError } from '../errors.js';
 import { clauses, renderSpecification } from '../model/catalogue/index.js';
 import type { ClauseId } from '../model/catalogue/index.js';
+import { faultTrials, trialScenario } from '../runner/fault-trials.js';
 import { type Scenario, clauseIds } from '../runner/scenario.js';
 
 /**
@@ -39,6 +40,9 @@ export async function writeSpecification(
   return written;
 }
 
+/** What judges clauses: scenarios, and the modules of `klp run --suite faults`. */
+const judging: readonly Scenario[] = [...scenarios, ...faultTrials.map(trialScenario)];
+
 /** Scenario ids by the clause they test. */
 function coverageOf(all: readonly Scenario[]): ReadonlyMap<ClauseId, readonly string[]> {
   const coverage = new Map<ClauseId, string[]>();
@@ -54,10 +58,10 @@ export function specCommand(done: (status: number) => void): Command {
     .option('--check', 'write nothing; say which pages are out of date, and end with status 1 if any is')
     .action(async (directory: string, options: { readonly check?: boolean }) => {
       if (options.check !== true) {
-        for (const file of await writeSpecification(directory, coverageOf(scenarios))) process.stdout.write(`${file}\n`);
+        for (const file of await writeSpecification(directory, coverageOf(judging))) process.stdout.write(`${file}\n`);
         return;
       }
-      for (const [name, content] of renderSpecification(clauses, coverageOf(scenarios))) {
+      for (const [name, content] of renderSpecification(clauses, coverageOf(judging))) {
         const file = join(directory, name);
         if ((await readFile(file, 'utf8').catch(() => '')) === content) continue;
         process.stderr.write(`klp: ${file} is out of date: make spec\n`);

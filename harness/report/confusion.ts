@@ -27,9 +27,13 @@ export interface Confusion {
   readonly misses: readonly Trialled[];
 }
 
-/** Collects what runs of `klp run --suite faults` have seen; results of other scenarios, and of modules that could not be judged, are left out. */
+/**
+ * Collects what runs of `klp run --suite faults` have seen; results of other scenarios, and of modules that could not be judged, are left out.
+ * @param runs of a module that a kernel was given several times, the last one counts
+ */
 export function confusionOf(runs: readonly Pick<Results, 'scenarios'>[]): Confusion {
-  const trials = runs.flatMap(({ scenarios }) => scenarios.flatMap(trialOf));
+  const all = runs.flatMap(({ scenarios }) => scenarios.flatMap(trialOf));
+  const trials = [...new Map(all.map((t) => [`${t.kernel} ${t.id}`, t])).values()];
   const works = ({ behaviour }: Trialled): boolean => behaviour === 'works';
   return {
     trials,

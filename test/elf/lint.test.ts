@@ -68,7 +68,11 @@ void t.test('releases and what they stand for', (t) => {
 void t.test('the kernel decides how bad it is', (t) => {
   const long = withSymbols(sound(), new Map([[2, { name: `.klp.sym.vmlinux.${'f'.repeat(120)},0` }]]));
   const on = (release: string): object[] => [...lint(writeObject(withModinfo(long, 'vermagic', `${release} SMP`))).findings];
-  t.match(on('5.10.0-46-amd64'), [{ code: 'KLP046', severity: 'error' }]);
+  t.match(on('5.4.0'), [{ code: 'KLP046', severity: 'error' }]);
+  t.strictSame(on('5.10.0-46-amd64'), [], 'symbols of vmlinux are resolved before names are cut, since 5.8');
+  const ofModule = withSymbols(sound(), new Map([[4, { name: `.klp.sym.m.${'f'.repeat(120)},0` }]]));
+  const cut = lint(writeObject(withModinfo(ofModule, 'vermagic', '5.10.0-46-amd64 SMP'))).findings;
+  t.match(cut, [{ code: 'KLP060', severity: 'error' }], 'those of modules are not');
   t.strictSame(on('6.1.0-56-amd64'), [], 'names may be longer since 6.1');
   t.match(lint(writeObject(long)).findings, [{ code: 'KLP046', severity: 'error' }], 'the worst of all, where it is not known');
   t.end();

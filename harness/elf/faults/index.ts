@@ -37,7 +37,7 @@ export function predict(id: FaultId, generation: LintGeneration, machine: LintMa
   const own = (machine === 'arm64' ? fault.arm64 : undefined) ?? fault.kernels;
   const outcome = own ? outcomeOn(own, generation) : outcomeOf(ruleOf(fault.rules[0]), generation, machine);
   const also = outcome.ending === 'crashes' ? (fault.also ?? []) : [];
-  if (outcome.ending === 'crashes' || outcome.ending === 'depends') return { outcome, also, tainted: undefined, remains: undefined };
+  if (outcome.ending === 'crashes') return { outcome, also, tainted: undefined, remains: undefined };
   const marked = id !== 'EF-01' && id !== 'EF-52';
   if (outcome.ending === 'refused') return { outcome, also, tainted: marked && fault.early !== true, remains: 'nothing' };
   return { outcome, also, tainted: marked, remains: 'module and patch' };

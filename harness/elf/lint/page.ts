@@ -24,7 +24,8 @@ module loads), 6.1 (longer names; the loader checks more), 6.12 (from 6.4: the l
 
 A module is judged for the kernel that its vermagic names; where it has none, for all of them, and the worst counts.
 
-Outcomes are read from the sources of these kernels. Most of them have not been seen on a running one yet.
+Outcomes are read from the sources of these kernels, and compared with what running ones do, from 5.10 on, by a module for each
+fault: [faults.md](faults.md).
 `;
 
 /** The rules as a page in Markdown. */

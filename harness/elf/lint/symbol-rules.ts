@@ -39,6 +39,22 @@ function at(module: LintedModule, { symbol }: KlpSymbol, message: string, field:
 const tooLongObject = (name: string): boolean => (scannedName(name)?.object ?? '').length > klpNameLimits.object;
 const tooLongSymbol = (name: string): boolean => (scannedName(name)?.symbol ?? '').length > klpNameLimits.symbol;
 
+/** Longer than KSYM_NAME_LEN was before 6.1, and nothing worse. */
+function longNames({ named }: LintedModule): readonly KlpSymbol[] {
+  const limit = klpNameLimits.symbolBefore61;
+  return named.filter(({ marked, symbol: { name } }) => marked && scannedName(name) && name.length > limit && !tooLongObject(name) && !tooLongSymbol(name));
+}
+
+/**
+ * From 5.8 on symbols for vmlinux are resolved by the names in the file; those for modules by the copy that the kernel keeps,
+ * which is cut. The symbol itself has the limit in either case (`%127[^,]`).
+ */
+function isCut(module: LintedModule, { symbol }: KlpSymbol): boolean {
+  const own = scannedName(symbol.name)?.symbol ?? '';
+  const ofModule = module.relocations.some((r) => r.symbol?.index === symbol.index && !/^\.klp\.rela\.vmlinux\./.test(r.klp.section.name));
+  return own.length > klpNameLimits.symbolBefore61 || ofModule;
+}
+
 const badName = refused('EINVAL', 'symbol * has an incorrectly formatted name');
 const format = 'module-elf-format.txt 3.3.2: the name must be `.klp.sym.<object>.<symbol>,<sympos>`.';
 
@@ -126,13 +142,23 @@ export const symbolRules: readonly Rule[] = [
   },
   {
     code: 'KLP046',
-    title: "a livepatch symbol's name of more than 127 characters",
+    title: "a livepatch symbol's name of more than 127 characters, for relocations of vmlinux",
+    document: 'The documents give no limit; KSYM_NAME_LEN was 128 before 6.1.',
+    kernels: { '4.14': badName, '5.10': sound },
+    mend: 'Kernels before 5.8 cannot name that symbol: export it, or reach it through one that has a shorter name.',
+    *check(module) {
+      for (const found of longNames(module)) if (!isCut(module, found)) yield at(module, found, `${found.symbol.name.length} characters`);
+    },
+  },
+  {
+    code: 'KLP060',
+    title: "a livepatch symbol's name of more than 127 characters, for relocations of a module, or with a symbol that has more",
     document: 'The documents give no limit; KSYM_NAME_LEN was 128 before 6.1.',
     kernels: { '4.14': badName, '6.1': sound },
     mend: 'Kernels before 6.1 cannot name that symbol: export it, or reach it through one that has a shorter name.',
-    check: ofNames((name) =>
-      name.length > klpNameLimits.symbolBefore61 && !tooLongObject(name) && !tooLongSymbol(name) ? `${name.length} characters` : undefined,
-    ),
+    *check(module) {
+      for (const found of longNames(module)) if (isCut(module, found)) yield at(module, found, `${found.symbol.name.length} characters`);
+    },
   },
   {
     code: 'KLP047',

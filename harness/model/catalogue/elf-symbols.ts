@@ -63,8 +63,9 @@ export const elfSymbols: readonly Clause[] = [
     ],
     mainline:
       '4.14 cuts longer names to 127 characters when it copies the symbol table, so that symbols of ' +
-      'vmlinux with 109 to 127 characters cannot be named: the rest does not parse, see ELF-8. 5.10 ' +
-      'does the same; on 6.1 and later the limit is 511.',
+      'vmlinux with 109 to 127 characters cannot be named: the rest does not parse, see ELF-8. From ' +
+      '5.8 on symbols for vmlinux are resolved before that, and may have 127 characters themselves; in ' +
+      'sections of modules the whole name is cut still. On 6.1 and later the limit is 511.',
     deviation: {
       kind: 'undocumented',
       note: 'The documents give no limit.',
