@@ -249,7 +249,7 @@ export const sectionRules: readonly Rule[] = [
     document: 'module-elf-format.txt 2.1: relocation sections and the sections to which they apply correspond one to one.',
     kernels: {
       '4.14': loads('sysfs has only one of them among the sections of the module, and says so'),
-      '7.3': refused('EEXIST', "*cannot create duplicate filename '*/sections/*'"),
+      '6.12': refused('EEXIST', "*cannot create duplicate filename '*/sections/*'"),
     },
     mend: 'Put the entries into one section.',
     *check(module) {
