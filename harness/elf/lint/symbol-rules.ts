@@ -51,7 +51,7 @@ function longNames({ named }: LintedModule): readonly KlpSymbol[] {
  */
 function isCut(module: LintedModule, { symbol }: KlpSymbol): boolean {
   const own = scannedName(symbol.name)?.symbol ?? '';
-  const ofModule = module.relocations.some((r) => r.symbol?.index === symbol.index && !/^\.klp\.rela\.vmlinux\./.test(r.klp.section.name));
+  const ofModule = module.relocations.some((r) => r.symbol?.index === symbol.index && !r.klp.section.name.startsWith('.klp.rela.vmlinux.'));
   return own.length > klpNameLimits.symbolBefore61 || ofModule;
 }
 
