@@ -84,7 +84,9 @@ export function confusionPage(confusion: Confusion, explained: Readonly<Record<s
 
 function rowOf(id: string, trials: readonly Trialled[], kernels: readonly string[]): string {
   const own = trials.filter((t) => t.id === id);
-  const lint = [...new Set(own.flatMap((t) => [...t.errors, ...t.warnings.map((code) => `(${code})`)]))].sort();
+  const errors = new Set(own.flatMap((t) => t.errors));
+  const warnings = new Set(own.flatMap((t) => t.warnings).filter((code) => !errors.has(code)));
+  const lint = [...[...errors].sort(), ...[...warnings].sort().map((code) => `(${code})`)];
   const cells = kernels.map((kernel) => own.find((t) => t.kernel === kernel)?.behaviour ?? '');
   return `| ${id} | ${own[0]?.title ?? ''} | ${lint.join(' ')} | ${cells.join(' | ')} |`;
 }
