@@ -7,7 +7,6 @@ import { type Guest, must } from '../guest/guest.js';
 import { type KernelSymbol, readKallsyms } from '../guest/kernel-tables.js';
 import { logMarkOf } from './session-record.js';
 import type { ConsoleReport } from '../vm/console.js';
-import { worstReport } from '../vm/failure.js';
 import type { Bench } from './bench.js';
 import { hiddenSymbols, patched } from './fault-modules.js';
 import type { Trial } from './fault-trials.js';
@@ -40,7 +39,7 @@ export interface TrialSeen extends FaultSeen {
 /**
  * Gives a kernel a module and looks what becomes of it. A kernel that oopses, panics or hangs meanwhile is an answer.
  * @param given the file without `.ko`, and the module's name as the kernel will know it
- * @throws InfrastructureError when the guest is lost without a word of the kernel's, before the module was given to it
+ * @throws InfrastructureError when the guest is lost and its kernel has no part in it
  */
 export async function carryOut(bench: Bench, trial: Trial, given: { readonly file: string; readonly name: string }, mark: number, step: (what: string) => void): Promise<TrialSeen> {
   const { guest } = bench;
@@ -64,11 +63,18 @@ export async function carryOut(bench: Bench, trial: Trial, given: { readonly fil
   };
   const seen = await unlessCrashed(bench, mark, work());
   if (seen) return seen;
-  step(`reading the console`);
+  step('reading the console');
   const reports = crashes(bench, mark);
   const said = reports.flatMap(({ lines }) => lines.map(({ text }) => text));
-  const log = said.length > 0 ? said.slice(0, 40) : ['no answer, and no word on the console'];
+  const log = said.length > 0 ? said.slice(0, 40) : [await silence(bench)];
   return { behaviour: 'crashes', log, remains: [], references: [], symbols: [], resolved: 0 };
+}
+
+/** What became of a guest whose kernel has not said anything. @throws MachineError when that is the host's doing */
+async function silence({ machine }: Bench): Promise<string> {
+  const diagnosis = await machine.diagnose();
+  if (diagnosis.kind === 'infrastructure') throw diagnosis;
+  return diagnosis.message;
 }
 
 /** @returns undefined if the kernel oopsed, panicked, hung or went away meanwhile */
@@ -89,8 +95,8 @@ async function unlessCrashed<T>(bench: Bench, mark: number, work: Promise<T>): P
   };
   try {
     const first = await Promise.race([ended, watched()]);
-    // What came in the same moment counts only if nothing was said meanwhile; a report has some more lines to come.
-    await sleep(first ? 0 : 500);
+    // A report has some more lines to come.
+    if (!first) await sleep(500);
     return first && crashes(bench, mark).length === 0 ? first.value : undefined;
   } finally {
     over = true;
@@ -103,9 +109,7 @@ function isWarning({ kind }: ConsoleReport): boolean {
 }
 
 function crashes(bench: Bench, mark: number): readonly ConsoleReport[] {
-  const reports = bench.reportsSince(mark).filter((r) => !isWarning(r));
-  const worst = worstReport(reports);
-  return worst ? reports : [];
+  return bench.reportsSince(mark).filter((r) => !isWarning(r));
 }
 
 async function look(guest: Guest, trial: Trial, name: string, errno: string | undefined, from: bigint): Promise<TrialSeen> {
