@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Workload tasks: children of the agent. One that has ended stays a zombie until it is waited for. */
 #define _GNU_SOURCE
-#include "agent.h"
+#include "tasks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum kind { KIND_OP = 0, KIND_SPIN = 1, KIND_SLEEP = 2, KIND_FORKS = 3 };
+enum kind { KIND_OP = 0, KIND_SPIN = 1, KIND_SLEEP = 2, KIND_FORKS = 3, KIND_EXEC = 4, KIND_GETPID = 5 };
 
 #define MOST_CHILDREN 256
 #define MOST_THREADS 64
@@ -101,16 +101,13 @@ static int idle_thread(void *unused)
 	return 0;
 }
 
-static void start_threads(uint32_t count)
+void start_thread(int (*body)(void *), void *argument, size_t stack_size)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		char *stack = malloc(STACK_SIZE);
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	char *stack = malloc(stack_size);
 
-		if (!stack ||
-		    clone(idle_thread, stack + STACK_SIZE,
-			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, NULL) < 0)
-			_exit(126);
-	}
+	if (!stack || clone(body, stack + stack_size, flags, argument) < 0)
+		_exit(126);
 }
 
 static void restrict_cpus(uint64_t mask)
@@ -138,7 +135,7 @@ static void fork_storm(void)
 	}
 }
 
-static void run_operation(struct reader *request, int result)
+void run_operation(struct reader *request, int result)
 {
 	struct buffer out = { 0 };
 	size_t sent = 0;
@@ -156,10 +153,19 @@ static void run_operation(struct reader *request, int result)
 static void __attribute__((noreturn)) be_child(uint8_t kind, const char *name, uint64_t cpus, uint32_t threads,
 					       struct reader *request, int result, int set_up, pid_t agent)
 {
+	struct group group = { .result = result };
+	char path[64];
+
 	become_child(name, agent);
 	if (cpus)
 		restrict_cpus(cpus);
-	start_threads(threads);
+	for (uint32_t i = 0; i < threads; i++)
+		start_thread(idle_thread, NULL, STACK_SIZE);
+	if (kind == KIND_EXEC) {
+		if (!get_group(request, &group))
+			_exit(122);
+		start_group(&group);
+	}
 	close(set_up);
 	switch (kind) {
 	case KIND_OP:
@@ -173,12 +179,21 @@ static void __attribute__((noreturn)) be_child(uint8_t kind, const char *name, u
 			pause();
 	case KIND_FORKS:
 		fork_storm();
+		break;
+	case KIND_EXEC:
+		lead_group(&group);
+	case KIND_GETPID:
+		get_text(request, path, sizeof(path));
+		if (!reader_done(request))
+			_exit(122);
+		call_getpid(path);
 	}
 	_exit(0);
 }
 
 /*
- * u8 kind, text name, u64 mask of CPUs (0: any), u32 further threads (all asleep), bytes request (of KIND_OP)
+ * u8 kind, text name, u64 mask of CPUs (0: any), u32 further threads (all asleep), bytes request: of KIND_OP an operation, of
+ * KIND_EXEC see struct group, of KIND_GETPID text path; one of the last two that is malformed ends with status 122
  * → u32 pid
  */
 int op_spawn(struct reader *args, struct buffer *out, struct span *span)
@@ -198,15 +213,15 @@ int op_spawn(struct reader *args, struct buffer *out, struct span *span)
 	threads = get_u32(args);
 	request.at = get_bytes(args, &size);
 	request.end = request.at + size;
-	if (!reader_done(args) || kind > KIND_FORKS || threads > MOST_THREADS)
+	if (!reader_done(args) || kind > KIND_GETPID || threads > MOST_THREADS)
 		return AGENT_MALFORMED;
-	if (kind == KIND_OP ? !size : size)
+	if ((kind == KIND_OP || kind >= KIND_EXEC) != (size > 0))
 		return failure(out, AGENT_MALFORMED, "a task of kind %u with a request of %zu bytes", kind, size);
 	if (is_child)
 		return failure(out, AGENT_MALFORMED, "a task can't start tasks");
 	if (children_count == MOST_CHILDREN)
 		return failure(out, AGENT_CANNOT, "%d tasks were started and not waited for", MOST_CHILDREN);
-	if (kind == KIND_OP && pipe2(ends, O_CLOEXEC))
+	if ((kind == KIND_OP || kind == KIND_EXEC) && pipe2(ends, O_CLOEXEC))
 		return failure(out, AGENT_CANNOT, "no pipe: %s", strerror(errno));
 	if (pipe2(set_up, O_CLOEXEC)) {
 		int code = errno;
