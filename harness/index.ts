@@ -8,6 +8,7 @@ export {
   scenario,
   type ClauseUse,
   type DrivenApi,
+  type GroupOptions,
   type Observe,
   type ParkOptions,
   type Passers,
@@ -20,6 +21,8 @@ export {
   type Spinner,
   type Storm,
   type StormKind,
+  type SystemCalls,
+  type ThreadGroup,
   type Watch,
   type Unregistering,
 } from './runner/scenario.js';

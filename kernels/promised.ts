@@ -29,18 +29,18 @@ const since612: readonly Capability[] = [...since61, 'switch-at-schedule', 'sysf
 const since7: readonly Capability[] = [...since612, 'sysfs-stack-order', 'ftrace-stays-on', 'preempts-kernel'];
 
 const promises: Readonly<Record<string, readonly Capability[]>> = {
-  'bullseye-x86_64': [...since510, 'modversions'],
-  'bookworm-x86_64': [...since61, 'modversions', 'preempts-kernel'],
-  'trixie-x86_64': [...since612, 'modversions', 'relocations-cleared', 'preempts-kernel'],
-  'trixie-backports-x86_64': [...since7, 'relocations-cleared'],
+  'bullseye-x86_64': [...since510, 'getpid-x64', 'modversions'],
+  'bookworm-x86_64': [...since61, 'getpid-x64', 'modversions', 'preempts-kernel'],
+  'trixie-x86_64': [...since612, 'getpid-x64', 'modversions', 'relocations-cleared', 'preempts-kernel'],
+  'trixie-backports-x86_64': [...since7, 'getpid-x64', 'relocations-cleared'],
   'bullseye-arm64': ['no-livepatch'],
   'bookworm-arm64': ['no-livepatch'],
   'trixie-arm64': ['no-livepatch'],
   'trixie-backports-arm64': ['no-livepatch'],
-  'built-6.1-x86_64': since61,
-  'built-6.12-x86_64': [...since612, 'relocations-cleared'],
-  'built-7-x86_64': [...since7, 'relocations-cleared'],
-  'built-7-arm64': since7,
+  'built-6.1-x86_64': [...since61, 'getpid-x64'],
+  'built-6.12-x86_64': [...since612, 'getpid-x64', 'relocations-cleared'],
+  'built-7-x86_64': [...since7, 'getpid-x64', 'relocations-cleared'],
+  'built-7-arm64': [...since7, 'getpid-arm64'],
   'built-7-x86_64-unreliable': [...since7.filter((c) => c !== 'reliable-stacks'), 'no-reliable-stacks', 'relocations-cleared'],
   'built-7-x86_64-no-livepatch': ['no-livepatch'],
 };

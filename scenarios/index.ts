@@ -2,6 +2,7 @@
 import type { Scenario } from '../harness/index.js';
 import * as api from './api.js';
 import * as callbacks from './callbacks.js';
+import * as exec from './exec.js';
 import * as ftrace from './ftrace.js';
 import * as immediate from './immediate.js';
 import * as kinds from './kinds.js';
@@ -17,6 +18,7 @@ import * as shadow from './shadow.js';
 import * as stacks from './stacks.js';
 import * as symbols from './symbols.js';
 import * as sysfs from './sysfs.js';
+import * as systemCalls from './system-calls.js';
 import * as tasks from './tasks.js';
 import * as transition from './transition.js';
 
@@ -26,8 +28,10 @@ export const scenarios: readonly Scenario[] = [
   transition,
   tasks,
   kinds,
+  exec,
   stacks,
   passes,
+  systemCalls,
   reversal,
   load,
   modules,

@@ -143,6 +143,58 @@ export const moduleDuringReplace = scenario({
   },
 });
 
+const twins = (sympos?: number): { klp_target: { name: string; sympos?: number }[] } => ({ klp_target: [{ name: 'klp_target_twin', ...(sympos === undefined ? {} : { sympos }) }] });
+const alphaOnly = (sympos: number): { name: string; sympos: number } => ({ name: 'klp_target_alpha', sympos });
+const stack = [
+  livepatch('klp_one', { klp_target: [alphaOnly(0), 'klp_target_beta'] }),
+  livepatch('klp_two', { klp_target: [alphaOnly(1)], klp_other: ['klp_other_alpha'] }),
+  livepatch('klp_three', { vmlinux: ['cmdline_proc_show'], klp_target: ['klp_target_beta'] }),
+  livepatch('klp_four', twins(1)),
+  livepatch('klp_five', { ...twins(2), klp_other: ['klp_other_alpha', 'klp_other_beta'] }),
+] as const;
+const instead = livepatch('klp_instead', { klp_target: [alphaOnly(1), { name: 'klp_target_twin', sympos: 2 }], klp_other: ['klp_other_beta'] }, { replace: true });
+const insteadAgain = livepatch('klp_instead_again', { klp_target: [alphaOnly(0)] }, { replace: true });
+
+export const fiveReplaced = scenario({
+  id: 'five-patches-replaced-by-one',
+  title: 'A patch takes the place of five, some of whose functions it names by another position, for an object that is not there; another takes its place',
+  clauses: ['REP-1', 'REP-2', 'ENA-12', 'MOD-1', 'DIS-4'],
+  needs: ['livepatch', 'reliable-stacks', 'replace'],
+  modules: [lib, other, ...stack, instead, insteadAgain],
+  async run({ load, unload, disable, observe }) {
+    const functions = [lib.alpha, lib.beta, lib.twin1, lib.twin2, cmdline];
+    await load(lib);
+    for (const patch of stack) {
+      await load(patch);
+      await observe.transitionEnd(patch);
+    }
+    for (const f of functions) await observe.call(f);
+    await load(instead);
+    await observe.transitionEnd(instead);
+    for (const patch of stack) {
+      await observe.departure(patch);
+      await observe.references(patch);
+      await unload(patch);
+    }
+    await observe.patches();
+    await observe.sysfs(instead);
+    for (const f of functions) await observe.call(f);
+    for (const f of [lib.alpha, lib.beta]) await observe.ftrace(f);
+    await load(other);
+    for (const f of [other.alpha, other.beta]) await observe.call(f);
+
+    await load(insteadAgain);
+    await observe.transitionEnd(insteadAgain);
+    await observe.departure(instead);
+    for (const f of [...functions, other.alpha, other.beta]) await observe.call(f);
+    await observe.ftrace(lib.alpha);
+    await unload(instead);
+    await disable(insteadAgain);
+    await observe.transitionEnd(insteadAgain);
+    await observe.call(lib.alpha);
+  },
+});
+
 const forcedIn = livepatch('klp_forced', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] });
 
 export const forcedEnable = scenario({

@@ -5,11 +5,13 @@ import { taskOutcome, type AgentClient } from './agent-client.js';
 import { calls, must } from './guest.js';
 import type { Guest, Log, Recording, Source, SweepOptions, Task, TaskEnd, TaskSpec, TimelineSpec } from './guest.js';
 import { parseLogRecord, type LogRecord } from './kmsg.js';
+import { execGroup } from './operations.js';
 import { encodeCall } from './protocol.js';
 import type { Awaited, Call, Outcome, OutcomeOf, Thread, TreeEntry, ValueOf } from './protocol.js';
 import { Recorder } from './recorder.js';
 import type { ExecOptions, ExecResult } from './ssh.js';
 import type { FileToPush } from './tar.js';
+import { encode, text } from './wire.js';
 
 const endOfLog = (1n << 64n) - 1n;
 
@@ -90,14 +92,14 @@ export abstract class AgentGuest implements Guest {
   }
 
   async spawn<const C extends Call = Call>(spec: TaskSpec<C>): Promise<Outcome<Task<C>>> {
-    const call = spec.kind === 'op' ? spec.call : undefined;
+    const call = spec.kind === 'op' || spec.kind === 'exec' ? spec.call : undefined;
     const outcome = await this.agent().request({
       op: 'spawn',
       kind: spec.kind,
       name: spec.name ?? 'klp-task',
       cpus: (spec.cpus ?? []).reduce((mask, cpu) => mask | (1n << BigInt(cpu)), 0n),
       threads: spec.threads ?? 0,
-      call: call ? encodeCall(call) : Buffer.alloc(0),
+      call: requestOf(spec),
     });
     return map(outcome, (pid) => ({ pid, call }));
   }
@@ -136,6 +138,24 @@ export abstract class AgentGuest implements Guest {
   // async, so that a lost connection is always a rejection
   private async ask<const C extends Call>(call: C): Promise<Outcome<ValueOf<C>>> {
     return this.agent().request(call);
+  }
+}
+
+/** What a task of its kind is told. */
+function requestOf(spec: TaskSpec): Buffer {
+  switch (spec.kind) {
+    case 'op':
+      return encodeCall(spec.call);
+    case 'exec': {
+      const { doer, executor, script } = spec;
+      return encode(execGroup, { doer, executor, script, operation: encodeCall(spec.call) });
+    }
+    case 'getpid':
+      return encode(text, spec.file);
+    case 'spin':
+    case 'sleep':
+    case 'forks':
+      return Buffer.alloc(0);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { sweepFlags } from './protocol.js';
+import type { Member } from './operations.js';
 import type { Awaited, Call, FileSeen, Outcome, OutcomeOf, Span, TaskKind, Thread, TreeEntry, ValueOf } from './protocol.js';
 import type { Recording } from './recorder.js';
 import type { Change, Segment, Source, Timeline, Track, Value } from './timeline.js';
@@ -12,6 +13,8 @@ export type { Awaited, Call, ExecOptions, ExecResult, FileSeen, FileToPush, LogR
 export type { Change, Recording, Segment, Source, Timeline, Track, Value };
 export { segments } from './timeline.js';
 
+export type { Member } from './operations.js';
+
 /** What a workload task is to be. */
 export type TaskSpec<C extends Call = Call> = {
   /** comm, at most 15 bytes; `klp-task` when not given. */
@@ -20,7 +23,14 @@ export type TaskSpec<C extends Call = Call> = {
   readonly cpus?: readonly number[];
   /** Further threads, asleep in user space; none when not given. */
   readonly threads?: number;
-} & ({ readonly kind: 'op'; readonly call: C } | { readonly kind: Exclude<TaskKind, 'op'> });
+} & (
+  | { readonly kind: 'op'; readonly call: C }
+  /** A process one of whose threads makes the call; another executes a shell script when the process is sent SIGUSR1. */
+  | { readonly kind: 'exec'; readonly call: C; readonly doer: Member; readonly executor: Member; readonly script: string }
+  /** It calls getpid(2) without end, and counts in a file what that has returned. */
+  | { readonly kind: 'getpid'; readonly file: string }
+  | { readonly kind: Exclude<TaskKind, 'op' | 'exec' | 'getpid'> }
+);
 
 /** A workload task that was started over the present connection. With the connection it ends. */
 export interface Task<C extends Call = Call> {

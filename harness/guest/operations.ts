@@ -35,7 +35,7 @@ export interface Arguments {
     readonly cpus: bigint;
     /** Further threads of the process, all asleep in user space. */
     readonly threads: number;
-    /** What an `op` task does, encoded (`encodeCall`); empty for the other kinds. */
+    /** What an `op` task does, encoded (`encodeCall`); {@link execGroup}; a path of `getpid`; empty for the other kinds. */
     readonly call: Buffer;
   };
   readonly wait: { readonly pid: number; readonly milliseconds: number };
@@ -86,6 +86,23 @@ export const writeFlags = { truncate: 1, append: 2, create: 4 } as const;
  */
 export const sweepFlags = { fresh: 1, stack: 2, wchan: 4 } as const;
 
+/** Which thread of a process. */
+export type Member = 'leader' | 'member';
+
+/** What the request of an `exec` task holds (struct group, images/agent/tasks.h). */
+export interface ExecGroup {
+  /** The thread that does the operation, and the one that executes the program. */
+  readonly doer: Member;
+  readonly executor: Member;
+  /** Path of a shell script, the program. */
+  readonly script: string;
+  /** Encoded (`encodeCall`). */
+  readonly operation: Buffer;
+}
+
+const member = word<Member>('leader', 'member');
+export const execGroup = struct<ExecGroup>({ doer: member, executor: member, script: text, operation: bytes });
+
 export interface Operation<A, V> {
   readonly opcode: number;
   readonly args: Codec<A>;
@@ -122,7 +139,7 @@ export const operations: { readonly [K in OperationName]: Operation<Arguments[K]
   spawn: {
     opcode: 10,
     args: struct<Arguments['spawn']>({
-      kind: word('op', 'spin', 'sleep', 'forks'),
+      kind: word('op', 'spin', 'sleep', 'forks', 'exec', 'getpid'),
       name: text,
       cpus: u64,
       threads: u32,

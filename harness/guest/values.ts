@@ -77,9 +77,9 @@ export interface Ended {
 
 /**
  * What a workload task does: one operation and then ends; turns in user space; sleeps in user space; forks short-lived
- * children without end.
+ * children without end; executes a program while another thread of its process is elsewhere; calls getpid(2) without end.
  */
-export type TaskKind = 'op' | 'spin' | 'sleep' | 'forks';
+export type TaskKind = 'op' | 'spin' | 'sleep' | 'forks' | 'exec' | 'getpid';
 
 export const span: Codec<Span> = struct<Span>({ begin: u64, end: u64 });
 

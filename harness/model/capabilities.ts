@@ -181,6 +181,9 @@ const rows = {
     'a function is looked up among the sites of ftrace before it is patched (5.18 and later)',
     inImage(findsSites),
   ),
+  'getpid-x64': kernel('getpid(2) is __x64_sys_getpid() (x86-64, 4.17 and later)', symbol('__x64_sys_getpid')),
+  'getpid-arm64': kernel('getpid(2) is __arm64_sys_getpid() (arm64, 4.19 and later)', symbol('__arm64_sys_getpid')),
+  'getpid-plain': kernel('getpid(2) is sys_getpid() (before system calls had wrappers)', symbol('sys_getpid')),
   kprobes: kernel('kprobes', set('KPROBES')),
   'kprobes-on-ftrace': kernel('a kprobe on an ftrace site uses ftrace', set('KPROBES_ON_FTRACE')),
   'kprobes-share-ftrace': kernel(

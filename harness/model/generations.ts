@@ -28,7 +28,7 @@ const since510: readonly Capability[] = [
   'relocations-at-load',
   'permanent-ftrace',
 ];
-const x86Since510: readonly Capability[] = ['kprobes-share-ftrace', 'kprobes-report-errors', 'unwinds-exceptions'];
+const x86Since510: readonly Capability[] = ['getpid-x64', 'kprobes-share-ftrace', 'kprobes-report-errors', 'unwinds-exceptions'];
 const since61: readonly Capability[] = [
   ...['sysfs-patched', 'long-symbol-names', 'true-false', 'ftrace-finds-sites', 'graph-operations'] as const,
   ...['finds-probed-returns', 'reasons-in-one-function', 'preempts-kernel'] as const,
@@ -40,7 +40,7 @@ const packaged: readonly Capability[] = ['module-signatures'];
 
 /** Capabilities by generation: a 4.14.177 of no distribution, Debian's kernels for x86-64, and our own build for arm64. */
 export const generations = {
-  '4.14': [...everywhere, ...x86, 'registration', 'immediate', 'architecture-sections', 'ftrace-saves-registers'],
+  '4.14': [...everywhere, ...x86, 'registration', 'immediate', 'architecture-sections', 'ftrace-saves-registers', 'getpid-plain'],
   '5.10': [...everywhere, ...x86, ...since510, ...x86Since510, ...packaged, 'modversions', 'ftrace-saves-registers'],
   '6.1': [...everywhere, ...x86, ...since510, ...x86Since510, ...since61, ...packaged, 'modversions'],
   '6.12': [
@@ -51,7 +51,7 @@ export const generations = {
     ...[...everywhere, ...x86, ...since510, ...x86Since510, ...since61, ...since612, ...since73],
     ...['relocations-cleared', ...packaged] as const,
   ],
-  '7.3-arm64': [...everywhere, ...since510, ...since61, ...since612, ...since73],
+  '7.3-arm64': [...everywhere, ...since510, ...since61, ...since612, ...since73, 'getpid-arm64'],
 } satisfies Readonly<Record<string, readonly Capability[]>>;
 
 export type Generation = keyof typeof generations;

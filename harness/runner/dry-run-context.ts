@@ -16,8 +16,9 @@ import { callFile, isExported, knobOf, probeKnob } from './function-calls.js';
 import { requireCompetition } from './preemption.js';
 import { requireShadow, shadowVariables } from './shadow.js';
 import { stormName } from './storms.js';
+import { callerCount, requireGetpid } from './system-calls.js';
 import { turns } from './turns.js';
-import type { DrivenApi, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner, Storm, StormKind } from './scenario.js';
+import type { DrivenApi, GroupOptions, Observe, ParkOptions, Scenario, ScenarioContext, Situation, Sleeper, Spinner, Storm, StormKind, SystemCalls, ThreadGroup } from './scenario.js';
 
 /** What a scenario has in its hands in a dry run. What a session could not do ends here with the same SituationError. */
 export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
@@ -53,6 +54,8 @@ export function dryContext(s: Scenario, record: DryRecord): ScenarioContext {
     spin: () => done(() => spin(record, 1001 + tasks++)),
     zombie: () => done(() => zombie(record, 1001 + tasks++)),
     openFifo: () => done(() => openFifo(record, 1001 + tasks++)),
+    threadGroup: (f, options) => done(() => threadGroup(record, 1001 + (tasks += 3) - 3, f, options)),
+    systemCalls: (f) => done(() => drySystemCalls(record, 1001 + (tasks += callerCount) - callerCount, f)),
     switchCpu: (cpu, online) => done(() => record.operate({ kind: 'switch-cpu', cpu, online }, `CPU ${cpu} ${online ? 'online' : 'offline'}`)),
     storm: (kind) => done(() => storm(record, kind, [1001 + tasks++, 1001 + tasks++])),
     ways: () =>
@@ -223,6 +226,47 @@ function interrupt(record: DryRecord, tid: number, f: FunctionName): void {
   if (!isExported(f)) throw new SituationError(`${functionKey(f)} is not exported`);
   requireTarget(state, f.object);
   record.observe(`call of ${functionKey(f)} in an interrupt over thread ${tid}`, sights.interrupt(state, f, tid, facts));
+}
+
+function threadGroup(record: DryRecord, pid: number, f: FunctionName, { held, executes, activity = 'uninterruptible' }: GroupOptions): ThreadGroup {
+  const { kernel } = record;
+  if (held === 'leader' && executes === 'leader') throw new SituationError('the thread in the function cannot execute a program as well');
+  knobOf(f, 'park a task in');
+  requireTarget(kernel.state, f.object);
+  const tid = held === 'leader' ? pid : pid + 1;
+  const executing = executes === 'leader' ? pid : pid + 2;
+  const [body = ''] = reachableBodies(kernel.state, f, sights.agentTid);
+  record.operate({ kind: 'park', tid, by: 'user', activity, function: f, body, depth: 0 }, `park a thread of process ${pid} (${activity}) in ${f.name}`);
+  const executed = (): void => record.operate({ kind: 'exec', tid: executing, pid, ends: [tid] }, `thread ${executing} of process ${pid} executes a program`);
+  return {
+    tid: pid,
+    held: situation(record, tid, `in ${body} of ${f.name}`),
+    exec: () =>
+      done(() => {
+        requireTask(kernel.state, tid, `in ${body} of ${f.name}`);
+        if (activity === 'interruptible') executed();
+        else record.witness(`thread ${executing} waits in exec for thread ${tid}`);
+      }),
+    executed: () => done(executed),
+    call: () => done(() => record.observe(`call of ${functionKey(f)} by the program, thread ${pid}`, sights.call(kernel.state, f, pid))),
+  };
+}
+
+function drySystemCalls(record: DryRecord, first: number, f: FunctionName): SystemCalls {
+  requireGetpid(f);
+  const tids = Array.from({ length: callerCount }, (_none, i) => first + i);
+  for (const tid of tids) record.operate({ kind: 'spin', tid }, `start a task that calls ${f.name}`);
+  return {
+    tids,
+    look: () =>
+      done(() => {
+        for (const tid of tids) record.observe(`calls of ${functionKey(f)} by thread ${tid}`, sights.call(record.kernel.state, f, tid));
+      }),
+    release: () =>
+      done(() => {
+        for (const tid of tids) record.operate({ kind: 'release', tid }, `end thread ${tid}`);
+      }),
+  };
 }
 
 function zombie(record: DryRecord, tid: number): Situation {

@@ -39,6 +39,11 @@ export class FunctionCalls {
     this.record.observe(`call of ${functionKey(f)}`, body, outcome.span, { kind: 'call', function: f, caller, body });
   }
 
+  /** Names of the scenario's patches. */
+  get patches(): readonly string[] {
+    return this.modules.filter((m) => m.kind === 'livepatch').map((m) => m.name);
+  }
+
   /**
    * The body that said this.
    * @param most what was said is cut behind so many characters

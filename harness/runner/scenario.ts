@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Guest } from '../guest/guest.js';
+import type { Guest, Member } from '../guest/guest.js';
 import type { Capability } from '../model/capabilities.js';
 import type { FunctionName, LivepatchDescription, ModuleDescription, PlainDescription, TargetDescription } from '../model/description.js';
 import type { ProbePlace, Tracer, WhichPatch } from '../model/operations/index.js';
@@ -117,6 +117,39 @@ export interface Storm {
 export interface Ways {
   /** How these were, since the last look: they are where they were, and have been switched. */
   look(...tasks: readonly { readonly tid: number }[]): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** A process of several threads, one of which is in a patched function while another is to execute a program. */
+export interface ThreadGroup {
+  /** Of the process. */
+  readonly tid: number;
+  /** The thread in the function. */
+  readonly held: Situation;
+  /**
+   * Has the other thread execute a program, for which the kernel kills all others. One that sleeps interruptibly is gone when
+   * this returns, and the program runs; of one that does not, it is shown that the exec waits for it.
+   */
+  exec(): Promise<void>;
+  /** Waits until the program runs, once the thread that the exec waited for has been released. */
+  executed(): Promise<void>;
+  /** Has the program call the function, which is judged, and end. */
+  call(): Promise<void>;
+}
+
+export interface GroupOptions {
+  /** Which thread enters the function, and which one is to execute a program: the leader of the process, or another; not twice the leader. */
+  readonly held: Member;
+  readonly executes: Member;
+  /** How the one in the function sleeps; uninterruptibly when left out. */
+  readonly activity?: 'uninterruptible' | 'interruptible';
+}
+
+/** Tasks that make one system call without end. */
+export interface SystemCalls {
+  readonly tids: readonly number[];
+  /** Which body the calls of each task reach, of a thousand and more that come after all that nothing holds have switched. */
+  look(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -272,6 +305,10 @@ export interface ScenarioContext {
   readonly zombie: () => Promise<Situation>;
   /** A task opens a FIFO, and sleeps in vmlinux's fifo_open until it is released. */
   readonly openFifo: () => Promise<Situation>;
+  /** A process one of whose threads enters a target module's function and stays there, while another can execute a program. */
+  readonly threadGroup: (f: FunctionName, options: GroupOptions) => Promise<ThreadGroup>;
+  /** Tasks call getpid(2) without end: `f` is the kernel's own function for it. */
+  readonly systemCalls: (f: FunctionName) => Promise<SystemCalls>;
   /** Takes a CPU offline, or brings it back. */
   readonly switchCpu: (cpu: number, online: boolean) => Promise<void>;
   /**

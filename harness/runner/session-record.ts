@@ -176,7 +176,7 @@ export class SessionRecord {
 }
 
 function takesEffectAtOnce({ kind }: Operation): boolean {
-  return !['park', 'spin', 'passes', 'signal', 'release'].includes(kind);
+  return !['park', 'spin', 'passes', 'signal', 'exec', 'release'].includes(kind);
 }
 
 /** Whether it is of a kind that can begin a transition. */

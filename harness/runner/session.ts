@@ -18,6 +18,8 @@ import { performShadowCall, shadowVariables } from './shadow.js';
 import { park } from './sleepers.js';
 import { spin } from './spinners.js';
 import { startStorm } from './storms.js';
+import { systemCalls } from './system-calls.js';
+import { threadGroup } from './thread-group.js';
 import { turn } from './turns.js';
 import { watch } from './watch.js';
 import { recordWays } from './ways.js';
@@ -62,6 +64,8 @@ export class Session {
       spin: () => spin(record, functions),
       zombie: () => zombie(record),
       openFifo: () => openFifo(record),
+      threadGroup: (f, options) => threadGroup(record, functions, f, options),
+      systemCalls: (f) => systemCalls(record, functions, f),
       switchCpu: (cpu, online) => switchCpu(record, cpu, online),
       storm: (kind) => startStorm(record, kind),
       ways: () => recordWays(record),

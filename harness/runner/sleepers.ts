@@ -370,6 +370,6 @@ async function ask({ record, functions, tid, f: at }: Place, f: FunctionName): P
 }
 
 /** What a stack shows of a body: the function itself, or the module of the patch that replaces it. */
-function frameOf(f: FunctionName, body: Body): string {
+export function frameOf(f: FunctionName, body: Body): string {
   return body === original ? `${f.name}+` : `[${body}]`;
 }

@@ -58,7 +58,7 @@ export const anyCall: fc.Arbitrary<Call> = fc.oneof(
   record({ op: fc.constant('log' as const), from: u64 }),
   record({
     op: fc.constant('spawn' as const),
-    kind: fc.constantFrom('op' as const, 'spin' as const, 'sleep' as const, 'forks' as const),
+    kind: fc.constantFrom('op' as const, 'spin' as const, 'sleep' as const, 'forks' as const, 'exec' as const, 'getpid' as const),
     name: words,
     cpus: u64,
     threads: u32,

@@ -4,7 +4,7 @@ import type { Facts, State } from '../state.js';
 import { api } from './api.js';
 import { writeEnabled } from './enabled.js';
 import { writeForce } from './force.js';
-import { die, forkStorm, switchCpu } from './kinds.js';
+import { die, exec, forkStorm, switchCpu } from './kinds.js';
 import { load } from './load.js';
 import { passes } from './passes.js';
 import { shadow } from './shadow.js';
@@ -65,6 +65,8 @@ function outcomes(state: State, op: Operation, facts: Facts): readonly Outcome[]
       return die(state, op);
     case 'fork-storm':
       return forkStorm(state, op);
+    case 'exec':
+      return exec(state, op);
     case 'switch-cpu':
       return switchCpu(state, op);
     case 'signal':

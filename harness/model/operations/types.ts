@@ -44,6 +44,8 @@ export type Operation =
   /** A task ends and becomes a zombie; one that forks without end begins. */
   | { readonly kind: 'die'; readonly tid: number }
   | { readonly kind: 'fork-storm'; readonly tid: number }
+  /** A thread executes a program, and becomes the leader of its process: `ends` are the others, which have been killed. */
+  | { readonly kind: 'exec'; readonly tid: number; readonly pid: number; readonly ends: readonly number[] }
   /** A CPU is taken offline, or brought back. */
   | { readonly kind: 'switch-cpu'; readonly cpu: number; readonly online: boolean }
   /** A task is sent SIGSTOP and SIGCONT. */
