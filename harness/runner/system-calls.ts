@@ -58,9 +58,12 @@ async function look(record: SessionRecord, functions: FunctionCalls, f: Function
   const what = `calls of ${functionKey(f)} by thread ${tid}`;
   record.doing = `waiting for ${what}`;
   const deadline = Date.now() + patience * record.slowdown;
-  const first = await counted(record, file);
+  const before = await counted(record, file);
+  let first = before;
   for (;;) {
     const now = await counted(record, file);
+    // A call that had returned when the look began may be counted later, whatever has switched the task in between.
+    if (first.total === before.total) first = now;
     const more = [...now.counts].map(([value, count]) => [value, count - (first.counts.get(value) ?? 0n)] as const).filter(([, count]) => count > 0n);
     const total = more.reduce((sum, [, count]) => sum + count, 0n);
     if (total >= BigInt(enoughCalls)) {
@@ -85,7 +88,7 @@ function bodyOf(functions: FunctionCalls, value: bigint, tid: number): Body {
 }
 
 /** How often the calls of a task have returned what (images/agent/getpid.c). */
-async function counted({ guest }: SessionRecord, file: string): Promise<{ counts: ReadonlyMap<bigint, bigint>; span: Span }> {
+async function counted({ guest }: SessionRecord, file: string): Promise<{ counts: ReadonlyMap<bigint, bigint>; total: bigint; span: Span }> {
   const outcome = await guest.read(file);
   const data = must(outcome, file);
   const counts = new Map<bigint, bigint>();
@@ -93,5 +96,5 @@ async function counted({ guest }: SessionRecord, file: string): Promise<{ counts
     const count = data.readBigUInt64LE(at + 8);
     if (count > 0n) counts.set(data.readBigUInt64LE(at), count);
   }
-  return { counts, span: outcome.span };
+  return { counts, total: [...counts.values()].reduce((sum, count) => sum + count, 0n), span: outcome.span };
 }
