@@ -49,6 +49,7 @@ export class EvidenceCollector {
       case 'run.finished':
       case 'progress':
       case 'kernel.acquired':
+      case 'kernel.estimated':
       case 'kernel.probed':
       case 'kernel.booted':
       case 'kernel.failed':
