@@ -18,7 +18,7 @@ export interface SshGuestTarget extends SshTarget, AgentOptions {
 
 /** A guest behind an SSH server, with the agent in its file system: a virtual machine or a board on the bench. */
 export class SshGuest extends AgentGuest {
-  private opening: Promise<SshSession> | undefined;
+  private opening: { readonly session: Promise<SshSession>; readonly end: AbortController } | undefined;
   private session: SshSession | undefined;
   private client: AgentClient | undefined;
 
@@ -65,6 +65,8 @@ export class SshGuest extends AgentGuest {
   /** Ends the SSH connection alone; the next command opens another. */
   closeSsh(): void {
     this.session?.close();
+    // One that is being opened would be tried for minutes, by nobody's wish.
+    this.opening?.end.abort(new ConnectionLostError('SSH connection to the guest was closed'));
     this.session = this.opening = undefined;
   }
 
@@ -92,23 +94,25 @@ export class SshGuest extends AgentGuest {
   /** The SSH connection: opened when it is first needed, since a handshake takes an emulated guest half a second. */
   private ssh(options: { readonly deadline?: number; readonly signal?: AbortSignal } = {}): Promise<SshSession> {
     if (this.session) return Promise.resolve(this.session);
-    if (this.opening) return this.opening;
-    const opening = connect({ ...this.target, ...options }).then(
-      (session) => {
-        if (this.opening === opening) {
-          this.session = session;
-          return session;
+    if (this.opening) return this.opening.session;
+    const end = new AbortController();
+    const signals = [end.signal, options.signal ?? this.target.signal].filter((signal) => signal !== undefined);
+    const session = connect({ ...this.target, ...options, signal: AbortSignal.any(signals) }).then(
+      (opened) => {
+        if (end.signal.aborted) {
+          opened.close();
+          throw end.signal.reason as Error;
         }
-        session.close();
-        throw new ConnectionLostError('SSH connection to the guest was closed');
+        this.session = opened;
+        return opened;
       },
       (error: unknown) => {
-        if (this.opening === opening) this.opening = undefined;
+        if (!end.signal.aborted) this.opening = undefined;
         throw error;
       },
     );
-    this.opening = opening;
-    return opening;
+    this.opening = { session, end };
+    return session;
   }
 
   private scaled(milliseconds: number): number {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import { createConnection, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import pRetry, { AbortError } from 'p-retry';
@@ -58,7 +59,7 @@ export async function connect(target: SshTarget): Promise<SshSession> {
     return await pRetry(
       async () => {
         try {
-          return new SshSession(await connectOnce(target, Math.max(1, end - Date.now())));
+          return await connectOnce(target, Math.max(1, end - Date.now()));
         } catch (error) {
           last = error;
           if (error instanceof InfrastructureError) throw new AbortError(error);
@@ -83,14 +84,18 @@ export async function connect(target: SshTarget): Promise<SshSession> {
   }
 }
 
-function connectOnce(target: SshTarget, left: number): Promise<ssh2.Client> {
+/** One attempt; nothing of one that fails is left open. */
+function connectOnce(target: SshTarget, left: number): Promise<SshSession> {
+  const { signal } = target;
+  const where = `${target.host} port ${target.port}`;
   const client = new ssh2.Client();
+  // ssh2 would give up its socket without closing it, where one side has said goodbye already.
+  const socket = createConnection({ host: target.host, port: target.port, noDelay: true });
   let seenKey: Buffer | undefined;
   // The key's own type is asked for, so that a host with several keys shows the pinned one.
   const keyType = target.hostKey.subarray(4, 4 + target.hostKey.readUInt32BE(0)).toString();
   const config: ConnectConfig = {
-    host: target.host,
-    port: target.port,
+    sock: socket,
     username: target.username ?? 'root',
     privateKey: target.privateKey,
     readyTimeout: Math.min(target.readyTimeout ?? 20_000, left),
@@ -102,22 +107,40 @@ function connectOnce(target: SshTarget, left: number): Promise<ssh2.Client> {
     },
     algorithms: { serverHostKey: [keyType as 'ssh-ed25519'] },
   };
-  return new Promise((resolve, reject) => {
-    client.once('ready', () => resolve(client.setNoDelay(true)));
+  return new Promise<SshSession>((resolve, reject) => {
+    const fail = (error: Error): void => {
+      signal?.removeEventListener('abort', abort);
+      hangUp(socket);
+      reject(error);
+    };
+    const abort = (): void => fail(signal?.reason as Error);
+    signal?.addEventListener('abort', abort, { once: true });
+    client.once('ready', () => {
+      signal?.removeEventListener('abort', abort);
+      resolve(new SshSession(client, socket));
+    });
     client.on('error', (error: Error & { level?: string }) => {
-      client.destroy();
-      const where = `${target.host} port ${target.port}`;
       const otherKey = (seenKey && !seenKey.equals(target.hostKey)) ?? /no matching host key/i.test(error.message);
       if (otherKey) {
-        reject(new HostKeyError(`the host key of ${where} is not the guest's`, { hint: 'does another program listen there?' }));
+        fail(new HostKeyError(`the host key of ${where} is not the guest's`, { hint: 'does another program listen there?' }));
       } else if (error.level === 'client-authentication') {
-        reject(new InfrastructureError(`${where} refuses the SSH key of ${config.username ?? ''}`, { cause: error }));
-      } else reject(error);
+        fail(new InfrastructureError(`${where} refuses the SSH key of ${config.username ?? ''}`, { cause: error }));
+      } else fail(error);
     });
     // A server that hangs up early ends the connection without an error.
-    client.once('close', () => reject(new Error('connection closed before it was ready')));
+    client.once('close', () => fail(new Error('connection closed before it was ready')));
     client.connect(config);
   });
+}
+
+/**
+ * Ends a connection at once. With a reset, since QEMU keeps the descriptor of one that was closed with a goodbye until the
+ * guest has said goodbye as well, which one that is restored never does; and without a word of SSH's, which would meet a guest
+ * that knows nothing of the connection.
+ */
+function hangUp(socket: Socket): void {
+  if (socket.connecting) socket.destroy();
+  else if (!socket.destroyed) socket.resetAndDestroy();
 }
 
 /** One SSH connection to a guest. */
@@ -125,8 +148,14 @@ export class SshSession {
   private lost: ConnectionLostError | undefined;
   private readonly waiting = new Set<(error: Error) => void>();
 
-  /** @param client connected and logged in */
-  constructor(private readonly client: ssh2.Client) {
+  /**
+   * @param client connected and logged in
+   * @param socket the client's
+   */
+  constructor(
+    private readonly client: ssh2.Client,
+    private readonly socket: Socket,
+  ) {
     client.removeAllListeners('error');
     client.on('error', (error: Error) => this.lose(`SSH connection to the guest lost: ${error.message}`));
     client.on('close', () => this.lose('SSH connection to the guest lost'));
@@ -298,8 +327,7 @@ export class SshSession {
   private lose(message: string): void {
     if (this.lost) return;
     this.lost = new ConnectionLostError(message);
-    // destroy, not end: a guest restored from a snapshot would answer a goodbye to the old connection with a reset.
-    this.client.destroy();
+    hangUp(this.socket);
     for (const reject of this.waiting) reject(this.lost);
     this.waiting.clear();
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { architectures } from '../../harness/arch.js';
@@ -68,6 +70,22 @@ await t.test('what cannot be reached is waited for, and no longer than told', as
   const stop = new AbortController();
   setTimeout(() => stop.abort(new Error('QEMU has ended')), 200);
   await t.rejects(connect({ ...target, port: 1, signal: stop.signal }), { message: 'QEMU has ended' });
+
+  // One that accepts and says nothing.
+  const mute = createServer().listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  const { port } = mute.address() as AddressInfo;
+  const accepted = once(mute, 'connection') as Promise<[Socket]>;
+  const end = new AbortController();
+  const refused = t.rejects(connect({ ...target, port, signal: end.signal }), { message: 'nobody wants it any more' });
+  const [socket] = await accepted;
+  // The client's greeting: it knows that it is connected.
+  await once(socket, 'data');
+  const reset = once(socket, 'error');
+  end.abort(new Error('nobody wants it any more'));
+  await refused;
+  t.match(await reset, [{ code: 'ECONNRESET' }], 'nothing of it is left open');
+  mute.close();
 });
 
 await t.test('a command: output, status, signal, input, deadline', async (t) => {
