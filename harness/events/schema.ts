@@ -146,6 +146,8 @@ export const payloads = {
     attempt: z.number(),
     /** Number of the guest it runs on, from 1; none for what needs no guest. */
     guest: z.number().optional(),
+    /** How its CPUs are emulated, where that is not QEMU's usual way, a thread for each. */
+    threads: z.literal('single').optional(),
   }),
   operation: z.object({ ...inScenario, what: z.string(), result: z.string(), span: span.optional() }),
   observation: z.object({ ...inScenario, what: z.string(), seen: z.string(), span: span.optional(), samples: samples.optional() }),

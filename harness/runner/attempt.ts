@@ -16,6 +16,8 @@ export interface Attempt {
   readonly failure?: Failure;
   readonly clauses: ScenarioOutcome['clauses'];
   readonly log?: readonly string[];
+  /** It is QEMU's emulation that failed, by a race of its threads. */
+  readonly raced?: true;
 }
 
 /**
@@ -82,14 +84,28 @@ export function broken(failure: Failure): Attempt {
   return { verdict: 'error', reason: failure.message, failure, clauses: [] };
 }
 
-/** What the emulator did wrong is no finding about the kernel. */
-export function emulatorFault(bench: Pick<Bench, 'accel'>, splats: readonly ConsoleReport[]): Attempt | undefined {
-  const report = bench.accel === 'tcg' ? splats.find((r) => isStaleBreakpoint(r.lines.map((l) => l.text))) : undefined;
+/**
+ * What an attempt came to is followed by: nothing more; another attempt; or one on a guest whose CPUs are emulated in one thread.
+ * @param attempts how many there were
+ * @param retries  how many more than one there may be
+ */
+export function nextAttempt({ failure, raced }: Pick<Attempt, 'failure' | 'raced'>, attempts: number, retries: number): 'none' | 'same' | 'in one thread' {
+  if (failure?.kind !== 'infrastructure' || attempts > retries) return 'none';
+  return raced ? 'in one thread' : 'same';
+}
+
+/**
+ * What the emulator did wrong is no finding about the kernel. In one thread it has nobody to race with: there, what looks the same
+ * is the kernel's.
+ */
+export function emulatorFault(bench: Pick<Bench, 'accel' | 'threads'>, splats: readonly ConsoleReport[]): Attempt | undefined {
+  const report = bench.accel === 'tcg' && bench.threads === 'multi' ? splats.find((r) => isStaleBreakpoint(r.lines.map((l) => l.text))) : undefined;
   if (!report) return undefined;
-  return broken({
+  const failure: Failure = {
     kind: 'infrastructure',
     message: `QEMU executed a breakpoint that the kernel had taken away: ${report.title}`,
     hint: 'a race of its emulation, where a kernel patches code that another CPU is about to run; KVM does not have it',
     details: report.lines.map((l) => `console: ${l.text}`).slice(0, 30),
-  });
+  };
+  return { ...broken(failure), raced: true };
 }

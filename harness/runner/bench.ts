@@ -13,7 +13,7 @@ import { SshGuest } from '../guest/ssh-guest.js';
 import { host } from '../host.js';
 import type { AccelChoice } from '../vm/accel.js';
 import { chooseAccel } from '../vm/accel.js';
-import { kernelCommandLine, type Hardware } from '../vm/argv.js';
+import { kernelCommandLine, type Hardware, type Threads } from '../vm/argv.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { Machine, type MachineOptions } from '../vm/machine.js';
 import { chooseAio, stateFingerprint } from '../vm/states.js';
@@ -25,6 +25,8 @@ const pristine = 'pristine';
 export interface BenchOptions {
   readonly kernel: AcquiredKernel;
   readonly accel: AccelChoice;
+  /** How an emulated guest's CPUs run; `multi` when left out. */
+  readonly threads?: Threads;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** Boot, whatever is in the cache, and leave the cache alone. */
@@ -72,6 +74,11 @@ export class Bench implements AsyncDisposable {
     return !this.machine.dead;
   }
 
+  /** How the guest's CPUs are emulated, if they are. */
+  get threads(): Threads {
+    return this.machine.threads;
+  }
+
   /**
    * Builds the guest's image, boots it, and keeps the state that every scenario starts from: in QEMU, and in the cache for
    * the benches to come, which skip the boot. A state that does not restore as it was saved is dropped, and the guest booted.
@@ -95,6 +102,7 @@ export class Bench implements AsyncDisposable {
       transport: image.transport,
       agentPort: image.agentPort,
       aio,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.rdinit === undefined ? {} : { rdinit: options.rdinit }),
       ...(kernel.append === undefined ? {} : { append: kernel.append }),
     };

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { machineFor } from '../arch.js';
+import type { Payload } from '../events/schema.js';
 import type { FileToPush } from '../guest/guest.js';
 import { type Capability, type Finding, onlyInGuest } from '../model/capabilities.js';
 import { ReferenceModel } from '../model/reference.js';
 import type { Profile } from '../model/verdict.js';
 import { type BuiltModule, buildModules } from '../modules/build.js';
 import { type KeyFiles, signingKey } from '../modules/sign.js';
+import type { Threads } from '../vm/argv.js';
 import { hostWait } from '../vm/host-wait.js';
 import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { ConnectionLostError } from '../guest/errors.js';
 import { within } from '../vm/within.js';
-import { type Attempt, broken, emulatorFault, explain, judge } from './attempt.js';
+import { type Attempt, broken, emulatorFault, explain, judge, nextAttempt } from './attempt.js';
 import { Bench } from './bench.js';
 import { longestFirst, readDurations, recordDurations } from './durations.js';
 import { kernelLog } from './evidence.js';
@@ -164,8 +166,10 @@ class KernelRun {
       first: bench,
       start: (guest, until) => this.startBench(kernel, guest, until),
       work: async (s, seat) => {
-        await this.one(s, seat, facts, modules);
+        await this.one(s, kernel, seat, facts, modules);
         await this.pauseAt(s, kernel, seat);
+        // The next one gets its threads back.
+        if (seat.last?.threads === 'single') await seat.last[Symbol.asyncDispose]();
       },
       enough: () => this.options.limit.reached,
       onLost: (guest, error) => this.progress(`guest ${guest} could not be started; the others go on: ${failureFrom(error).message}`),
@@ -186,11 +190,12 @@ class KernelRun {
     return jobs;
   }
 
-  private async startBench(kernel: AcquiredKernel, guest: number, signal: AbortSignal): Promise<Bench> {
+  private async startBench(kernel: AcquiredKernel, guest: number, signal: AbortSignal, threads?: Threads): Promise<Bench> {
     const { accel, fresh, rdinit, bootDeadline, gdb, pause } = this.options;
     const bench = await Bench.start({
       kernel,
       accel,
+      ...(threads === undefined ? {} : { threads }),
       signal,
       progress: guest === 1 ? this.progress : (text) => this.tell(`${this.name}, guest ${guest}`, text),
       fresh,
@@ -227,6 +232,7 @@ class KernelRun {
 
   private async one(
     s: Scenario,
+    kernel: AcquiredKernel,
     seat: Seat<Bench>,
     facts: KernelFacts,
     modules: ReadonlyMap<string, BuiltModule>,
@@ -237,29 +243,40 @@ class KernelRun {
     const files = moduleFiles(s, modules);
     let attempts: number;
     let attempt: Attempt;
-    let again: boolean;
+    let next: ReturnType<typeof nextAttempt> = 'same';
     do {
       // Before the attempt begins: without a guest there is none, and another worker's may take it over.
-      const bench = files instanceof Error ? undefined : await seat.bench();
+      const bench = files instanceof Error ? files : await this.benchFor(next, kernel, seat);
       attempts = (this.#attempts.get(s.id) ?? 0) + 1;
       this.#attempts.set(s.id, attempts);
       const head = { kernel: this.name, scenario: s.id, title: s.title, clauses: [...asked], attempt: attempts };
-      journal.emit('scenario.started', { ...head, ...(bench && { guest: seat.number }) });
-      if (files instanceof Error || !bench) {
-        attempt = broken(failureFrom(files));
-        again = false;
+      journal.emit('scenario.started', { ...head, ...guestOf(bench, seat) });
+      if (files instanceof Error || bench instanceof Error) {
+        attempt = broken(failureFrom(bench));
+        next = 'none';
       } else {
         attempt = await this.attempt(s, asked, bench, facts, files);
-        again = attempt.failure?.kind === 'infrastructure' && attempts <= retries;
+        next = nextAttempt(attempt, attempts, retries);
       }
       signal.throwIfAborted();
-    } while (again);
+    } while (next !== 'none');
     const flaky = attempts > 1 && (attempt.verdict === 'pass' || attempt.verdict === 'deviates');
     const clauses = [
       ...clauseVerdicts(asked, attempt.clauses, attempt.verdict),
       ...[...notAsked].map(([clause, needs]) => ({ clause, verdict: 'n/a' as const, note: lacks([needs]) })),
     ];
     this.results.finish(s, { ...attempt, clauses }, performance.now() - begin, attempts, flaky);
+  }
+
+  /** What the next attempt is made on; without a guest in one thread it can't be made. */
+  private async benchFor(next: 'same' | 'in one thread', kernel: AcquiredKernel, seat: Seat<Bench>): Promise<Bench | Error> {
+    if (next === 'same') return seat.bench();
+    try {
+      return await seat.replace((guest, until) => this.startBench(kernel, guest, until, 'single'));
+    } catch (error) {
+      this.options.signal.throwIfAborted();
+      return error as Error;
+    }
   }
 
   private async attempt(
@@ -332,6 +349,12 @@ class KernelRun {
     }
     return reports.filter((r) => !isDeclared(s, r));
   }
+}
+
+/** Of a `scenario.started`: the guest it runs on. */
+function guestOf(bench: Bench | Error, { number }: Seat<Bench>): Pick<Payload<'scenario.started'>, 'guest' | 'threads'> {
+  if (bench instanceof Error) return {};
+  return { guest: number, ...(bench.threads === 'single' ? { threads: 'single' } : {}) };
 }
 
 function isDeclared(s: Scenario, report: ConsoleReport): boolean {

@@ -13,6 +13,11 @@ export interface Seat<B> {
    * @throws SeatLost when none can be started: let it pass, and the item goes to another worker
    */
   readonly bench: () => Promise<B>;
+  /**
+   * Disposes of the bench there is, and starts one of another kind in its place, which stays until it is no longer alive.
+   * @throws what `start` throws; the next `bench` starts an ordinary one then
+   */
+  readonly replace: (start: (seat: number, signal: AbortSignal) => Promise<B>) => Promise<B>;
   /** The bench there was last, dead or alive. */
   readonly last: B | undefined;
 }
@@ -180,6 +185,14 @@ class OwnSeat<Item, B extends Startable> implements Seat<B>, AsyncDisposable {
         throw new SeatLost(again);
       });
     }
+    return this.#bench;
+  };
+
+  readonly replace = async (start: PoolOptions<Item, B>['start']): Promise<B> => {
+    const before = this.#bench;
+    this.#bench = undefined;
+    await before?.[Symbol.asyncDispose]();
+    this.#bench = await start(this.number, this.#signal);
     return this.#bench;
   };
 

@@ -2,10 +2,18 @@
 import type { ArchInfo } from '../arch.js';
 import type { Accel } from './accel.js';
 
+/**
+ * How QEMU emulates the CPUs of a guest: each in a thread of its own, or all in one by turns. That is slower; but then no CPU
+ * translates code while another stores it.
+ */
+export type Threads = 'multi' | 'single';
+
 /** Everything QEMU's command line depends on. */
 export interface Hardware {
   readonly arch: ArchInfo;
   readonly accel: Accel;
+  /** Of emulation; `multi` when left out. */
+  readonly threads?: Threads;
   /** File for `-kernel`. */
   readonly kernel: string;
   /** File for `-initrd`. */
@@ -69,7 +77,7 @@ export function qemuArguments(hardware: Hardware): string[] {
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-machine', machine],
-    ...['-accel', accel === 'tcg' ? 'tcg,thread=multi' : accel],
+    ...['-accel', accel === 'tcg' ? `tcg,thread=${hardware.threads ?? 'multi'}` : accel],
     ...['-cpu', accel === 'tcg' ? cpu : 'host'],
     ...['-smp', String(hardware.cpus ?? cpus)],
     ...['-m', String(hardware.memory ?? memory)],

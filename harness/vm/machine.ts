@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeadlineError, InfrastructureError, messageOf } from '../errors.js';
 import { lastLines, scrubbedEnvironment } from '../host.js';
-import { inherited, qemuArguments, shellQuoted, type Hardware } from './argv.js';
+import { inherited, qemuArguments, shellQuoted, type Hardware, type Threads } from './argv.js';
 import { Console, type ConsoleReport } from './console.js';
 import { MachineError, describeExit, whatBecame, type FailureKind, type MachineExit } from './failure.js';
 import { Port } from './port.js';
@@ -62,7 +62,9 @@ export class Machine {
     const { arch, accel, signal } = options;
     const qemu = findProgram(arch.qemu, arch.qemuPackage);
     this.argv = [qemu, ...qemuArguments({ ...options, paused: options.restore !== undefined })];
-    this.scale = accel === 'tcg' ? arch.tcgSlowdown : 1;
+    // In one thread, a CPU has to wait for the others.
+    const turns = options.threads === 'single' ? (options.cpus ?? arch.machine.cpus) : 1;
+    this.scale = accel === 'tcg' ? arch.tcgSlowdown * turns : 1;
     const { command, args } = tiedToUs(qemu, this.argv.slice(1));
     this.console.emitter.on('report', (report) => this.reports.push(report));
     // A second later there may be no QEMU to ask.
@@ -157,6 +159,11 @@ export class Machine {
   /** The registers when the console began to tell of a panic, if it did and QEMU answered. */
   get panicRegisters(): Promise<RegisterDump | undefined> {
     return this.atPanic ?? Promise.resolve(undefined);
+  }
+
+  /** How the guest's CPUs are emulated, if they are. */
+  get threads(): Threads {
+    return this.options.threads ?? 'multi';
   }
 
   /** The factor on guest deadlines: 1 with an accelerator. */

@@ -41,9 +41,10 @@ export function startsReport(message: string): ReportKind | undefined {
  * emulation can: QEMU drops the translation of code before it stores a new byte there (accel/tcg/cputlb.c), and another CPU may
  * translate the old one in between. It shows in two ways:
  *
- * - An oops, when nobody knows of the breakpoint any more, in the kernel's own code, not in a module's. Memory may hold another
- *   byte by then (the one before the `<…>` of the `Code:` line), or a breakpoint again: 7.3 patches __schedule() as a transition
- *   begins and again as it ends, milliseconds later.
+ * - An oops, when nobody knows of the breakpoint any more. In the kernel's own code memory may hold another byte by then (the one
+ *   before the `<…>` of the `Code:` line), or a breakpoint again: 7.3 patches __schedule() as a transition begins and again as it
+ *   ends, milliseconds later. In a module's, where a breakpoint may be the module's own, it must be ftrace's: at the begin of a
+ *   function, behind its endbr64 where it has one, and memory has ftrace's call or nop there.
  * - A lockup at the first instruction of a function, in whose place memory has a call or a nop, as far as it can be read (the
  *   kernel prints none of a function at the very begin of a module): ftrace knows the place, so that its handler has the
  *   instruction tried again (ftrace_int3_handler(), arch/x86/kernel/ftrace.c), without end.
@@ -53,7 +54,12 @@ export function startsReport(message: string): ReportKind | undefined {
 export function isStaleBreakpoint(lines: readonly string[]): boolean {
   const [first = ''] = lines;
   const at = lines.find((line) => /\bRIP: /.test(line)) ?? '';
-  if (/\bint3: 0000 \[#1\]/.test(first)) return at !== '' && !/\bRIP: .*\[\w+\]/.test(at);
   const code = lines.find((line) => /\bCode: /.test(line)) ?? '';
+  if (/\bint3: 0000 \[#1\]/.test(first)) {
+    const inModule = /\bRIP: .*\[\w+\]/.test(at);
+    if (!inModule) return at !== '';
+    // The program counter is behind the breakpoint's one byte.
+    return /\+0x[15]\/0x/.test(at) && /\b(e8 <\w\w>|0f <1f> 44 00 00\b)/.test(code);
+  }
   return /\bBUG: soft lockup\b/.test(first) && /\bRIP: .*\+0x0\/0x/.test(at) && /<(e8|0f|66)>|Code: Unable to access opcode bytes/.test(code);
 }

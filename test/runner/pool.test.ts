@@ -205,3 +205,35 @@ void t.test('enough: what is under way ends, nothing else is taken, and nobody w
   t.ok(done.length <= 2, done.join(' '));
   t.ok(allDisposed(benches));
 });
+
+void t.test('a worker may put a bench of another kind into the place of its own', async (t) => {
+  const other = new Bench('other');
+  const said: string[] = [];
+  const { benches, run } = pool({
+    jobs: 1,
+    work: async (item, seat) => {
+      const own = await seat.bench();
+      said.push(`${item} on ${own.name}`);
+      if (item === 'b') t.equal(await seat.replace(() => Promise.resolve(other)), other);
+      if (item === 'b') t.ok(own.disposed, 'there is one at a time');
+      if (item === 'c') other.alive = false;
+    },
+  });
+  await run();
+  t.strictSame(said, ['a on first', 'b on first', 'c on other', 'd on seat 1']);
+  t.ok(allDisposed([...benches, other]));
+});
+
+void t.test('where one of another kind cannot be started, the next is an ordinary one', async (t) => {
+  const said: string[] = [];
+  const { benches, run } = pool({
+    jobs: 1,
+    work: async (item, seat) => {
+      said.push(`${item} on ${(await seat.bench()).name}`);
+      if (item === 'a') await t.rejects(seat.replace(refused), { message: 'no room' });
+    },
+  });
+  await run();
+  t.strictSame(said, ['a on first', 'b on seat 1', 'c on seat 1', 'd on seat 1']);
+  t.ok(allDisposed(benches));
+});

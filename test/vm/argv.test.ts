@@ -50,6 +50,8 @@ void t.test('the port of the agent, for kernels that have its driver', (t) => {
 void t.test('what may be chosen', (t) => {
   const argv = qemuArguments({ ...x86, accel: 'kvm', memory: 1024, cpus: 4, paused: true });
   t.equal(option(argv, '-accel'), 'kvm');
+  t.equal(option(qemuArguments({ ...x86, accel: 'kvm', threads: 'single' }), '-accel'), 'kvm', 'threads are of emulation');
+  t.equal(option(qemuArguments({ ...x86, threads: 'single' }), '-accel'), 'tcg,thread=single');
   t.equal(option(argv, '-cpu'), 'host');
   t.equal(option(argv, '-m'), '1024');
   t.equal(option(argv, '-smp'), '4');

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+import t from 'tap';
+import { broken, emulatorFault, nextAttempt } from '../../harness/runner/attempt.js';
+import type { ConsoleReport } from '../../harness/vm/console.js';
+
+/** What a console says of a breakpoint that is no longer there. */
+const stale: ConsoleReport = {
+  kind: 'oops',
+  title: 'Oops: int3: 0000 [#1] SMP NOPTI',
+  at: 0,
+  lines: ['Oops: int3: 0000 [#1] SMP NOPTI', 'RIP: 0010:__schedule+0xa4/0x1080'].map((text, seq) => ({ seq, text, at: 0 })),
+};
+
+void t.test('a breakpoint that is no longer there is the fault of threads that race', (t) => {
+  t.match(emulatorFault({ accel: 'tcg', threads: 'multi' }, [stale]), { verdict: 'error', raced: true, failure: { kind: 'infrastructure' } });
+  t.equal(emulatorFault({ accel: 'tcg', threads: 'single' }, [stale]), undefined, 'one thread has nobody to race with');
+  t.equal(emulatorFault({ accel: 'kvm', threads: 'multi' }, [stale]), undefined, 'nothing is emulated');
+  t.equal(emulatorFault({ accel: 'tcg', threads: 'multi' }, []), undefined);
+  t.end();
+});
+
+void t.test('what is tried again, and how', (t) => {
+  const infrastructure = broken({ kind: 'infrastructure', message: 'QEMU is gone' });
+  const raced = { ...infrastructure, raced: true } as const;
+  t.equal(nextAttempt(infrastructure, 1, 1), 'same');
+  t.equal(nextAttempt(raced, 1, 1), 'in one thread');
+  t.equal(nextAttempt(raced, 2, 1), 'none', 'no more often than was asked for');
+  t.equal(nextAttempt(raced, 1, 0), 'none');
+  for (const kind of ['assertion', 'panic', 'oops', 'hang', 'silence', 'connection lost', 'boot failed'] as const) {
+    t.equal(nextAttempt(broken({ kind, message: 'found' }), 1, 9), 'none', `${kind} is a finding`);
+  }
+  t.equal(nextAttempt({}, 1, 9), 'none', 'nothing failed');
+  t.end();
+});
