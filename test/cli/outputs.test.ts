@@ -31,7 +31,7 @@ void t.test('what is written into files: those asked for, and those of every run
   const file = join(folder, 'out.xml');
   writeFileSync(file, 'of the run before');
   const all = outputs(chooseReporters(`junit=${file}`), join(folder, 'run'));
-  t.strictSame(all.map((o) => o.name), ['list', 'junit', 'tap', 'json', 'markdown']);
+  t.strictSame(all.map((o) => o.name), ['list', 'junit', 'tap', 'json', 'markdown', 'html']);
   for (const output of all.slice(1)) output.write(output.reporter.end());
   t.match(readFileSync(file, 'utf8'), /^<\?xml /, 'nothing is left of what was there');
   t.match(readFileSync(join(folder, 'run/results.tap'), 'utf8'), /^TAP version 14/);
