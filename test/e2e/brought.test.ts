@@ -42,7 +42,7 @@ for (const kernel of kernels) {
 }
 
 void t.test('what no kernel of the catalogue can be asked is known', (t) => {
-  for (const s of only) t.ok(['registration', 'immediate', 'getpid-plain'].some((need) => s.needs.includes(need)), s.id);
+  for (const s of only) t.ok(s.needs.some((need) => ['registration', 'immediate', 'getpid-plain'].includes(need)), s.id);
   t.ok(only.some((s) => s.id === 'enable-again'));
   t.end();
 });
