@@ -33,11 +33,12 @@ export function klp(args: readonly string[], options: KlpOptions = {}): Promise<
   options.onStart?.(child);
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
+  // A character may be cut where a chunk ends.
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk;
     options.onOutput?.(stdout);
   });
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
   const timer = setTimeout(() => child.kill('SIGKILL'), options.timeout ?? 60_000);
   return new Promise((resolve) => {
     child.on('close', (status) => {

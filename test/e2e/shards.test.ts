@@ -53,7 +53,8 @@ async function tally(cwd: string): Promise<Record<string, number>> {
   if (!finished) throw new Error('not finished');
   const counts: Record<string, number> = {};
   for (const e of events) {
-    if (e.type === 'progress') continue;
+    // What is under way, and what is known of earlier runs, is each run's own.
+    if (e.type === 'progress' || e.type === 'kernel.estimated') continue;
     const name = `${e.type} ${'scenario' in e ? e.scenario : ''} ${'clause' in e ? e.clause : ''}`;
     counts[name] = (counts[name] ?? 0) + 1;
   }
