@@ -147,6 +147,8 @@ function hangUp(socket: Socket): void {
 export class SshSession {
   private lost: ConnectionLostError | undefined;
   private readonly waiting = new Set<(error: Error) => void>();
+  /** How commands ended, as soon as the guest has told. */
+  private readonly ends = new WeakMap<ClientChannel, Pick<ExecResult, 'code' | 'signal'>>();
 
   /**
    * @param client connected and logged in
@@ -234,9 +236,7 @@ export class SshSession {
       input.pipe(channel);
       channel.stdout.pipe(output, { end: false });
       return await this.whileAlive((resolve) => {
-        let code = 0;
-        channel.on('exit', (status: number | null) => (code = status ?? 255));
-        channel.on('close', () => resolve(code));
+        channel.on('close', () => resolve(this.ends.get(channel)?.code ?? 0));
       });
     } finally {
       output.off('resize', resize);
@@ -258,7 +258,14 @@ export class SshSession {
     return this.within(awaited, 60_000, (resolve, reject) => {
       start((error, channel) => {
         if (error) reject(new InfrastructureError(`no channel for ${awaited}: ${error.message}`, { cause: error }));
-        else resolve(channel);
+        else {
+          // Not later: the packet that says that a command has begun may bring its end.
+          channel.once('exit', (status: number | null, signal?: string) => {
+            const code = status ?? 128 + ((constants.signals as Partial<Record<string, number>>)[signal ?? ''] ?? 0);
+            this.ends.set(channel, { code, signal });
+          });
+          resolve(channel);
+        }
       });
     });
   }
@@ -273,19 +280,14 @@ export class SshSession {
     const stderr: Buffer[] = [];
     try {
       return await this.within(`${what} to end in the guest`, timeout, (resolve) => {
-        let code = 255;
-        let signal: string | undefined;
         channel.on('data', (chunk: Buffer) => stdout.push(chunk));
         channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
         // Writing to a command that has ended: its status says what is wrong.
         channel.on('error', () => undefined);
-        channel.on('exit', (status: number | null, name?: string) => {
-          signal = name;
-          code = status ?? 128 + ((constants.signals as Partial<Record<string, number>>)[name ?? ''] ?? 0);
+        channel.on('close', () => {
+          const { code, signal } = this.ends.get(channel) ?? { code: 255, signal: undefined };
+          resolve({ code, signal, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
         });
-        channel.on('close', () =>
-          resolve({ code, signal, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }),
-        );
         feed(channel);
       });
     } catch (error) {
