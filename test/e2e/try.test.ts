@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { livepatch, plain, target } from '../../harness/model/description.js';
+import { gateOf, livepatch, plain, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import { type TrialResult, trialSchema } from '../../harness/report/trial-schema.js';
 import { Bench } from '../../harness/runner/bench.js';
@@ -35,11 +35,12 @@ MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");
 `,
 );
+const lib = target('klp_target');
 const modules = {
-  target: target('klp_target'),
+  target: lib,
   sound: livepatch('klp_sound', { vmlinux: ['cmdline_proc_show'] }),
   newer: livepatch('klp_newer', { vmlinux: ['cmdline_proc_show'] }, { replace: true }),
-  held: livepatch('klp_held', { klp_target: ['klp_target_alpha'] }, { uses: [{ object: 'vmlinux', name: 'saved_command_line' }] }),
+  held: livepatch('klp_held', { klp_target: ['klp_target_alpha'] }, { uses: [gateOf(lib)] }),
   missing: livepatch('klp_missing', { vmlinux: ['no_such_function'] }),
   plain: plain('klp_plain', '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'),
   breaking,
@@ -91,7 +92,7 @@ void t.test('a sound patch comes and goes, twice', async (t) => {
 });
 
 void t.test('a sleeper holds it: who, where, and the way back', async (t) => {
-  const sleeper = `(echo 'uninterruptible 3 user' > /proc/klp_target/alpha) > /dev/null 2>&1 < /dev/null & sleep 1`;
+  const sleeper = `(printf 'uninterruptible 3 user' > /proc/klp_target/alpha) > /dev/null 2>&1 < /dev/null & sleep 1`;
   const { status, stdout, trial } = await attempt('klp_held.ko', '--target', 'klp_target.ko', '--before', sleeper, '--patience', '1');
   t.equal(status, 1, stdout);
   t.match(trial, { verdict: 'held', reasons: ['the transition of klp_held to patched does not end'] });
@@ -106,7 +107,8 @@ void t.test('relocations lead where they should; a target that comes later', asy
   t.equal(status, 0, stdout);
   const outcomes = trial?.steps.filter((s) => s.what === 'klp_held replaces in klp_target').map((s) => s.outcome);
   t.match(outcomes?.slice(0, 2), ['nothing yet, klp_target is not loaded (klp_target_alpha,1)', 'klp_target_alpha,1']);
-  t.match(trial?.steps.find((s) => s.what === 'relocation symbols of klp_held')?.outcome, /^\d+ of \d+ lead where they should/);
+  const symbols = trial?.steps.filter((s) => s.what === 'relocation symbols of klp_held').map((s) => s.outcome);
+  t.match(symbols?.slice(0, 2), ["0 of 1 lead where they should, 1 can't be told (the object is not loaded)", '1 of 1 lead where they should']);
 });
 
 void t.test('an upgrade: the newer one replaces the older', async (t) => {
