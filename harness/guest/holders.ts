@@ -43,7 +43,7 @@ const root = '/sys/kernel/livepatch';
  * @returns undefined when there is no transition
  * @throws InfrastructureError when no answer comes
  */
-export async function whoHolds(guest: Guest): Promise<Hold | undefined> {
+export async function whoHolds(guest: Pick<Guest, 'tree' | 'readText' | 'sweep' | 'log'>): Promise<Hold | undefined> {
   const tree = await guest.tree(root);
   if (!tree.ok) return undefined;
   const patches = tree.value.filter((e) => e.type === 'directory' && /^[^/]+$/.test(e.name)).map((e) => e.name);

@@ -2,7 +2,7 @@
 import { InfrastructureError } from '../errors.js';
 import { ConnectionLostError } from '../guest/errors.js';
 import { type Outcome, must } from '../guest/guest.js';
-import { holdText, whoHolds } from '../guest/holders.js';
+import { type Hold, holdText, whoHolds } from '../guest/holders.js';
 import { SituationError } from '../model/reference.js';
 import type { TrialResult, TrialStep, TrialTransition, TrialVerdict } from '../report/trial-schema.js';
 import { trialVerdicts } from '../report/trial-schema.js';
@@ -11,8 +11,8 @@ import { hostWait } from '../vm/host-wait.js';
 import { emulatorFault } from './attempt.js';
 import type { Bench } from './bench.js';
 import { kernelLog } from './evidence.js';
-import { Patience } from './patience.js';
 import { type Resolved, patchedFunctions, resolvedSymbols, taints } from './trial-sights.js';
+import { awaitTransition } from './trial-wait.js';
 import { TransitionWatch } from './trial-watch.js';
 
 /** A module as the user has it. */
@@ -154,38 +154,32 @@ class Trial {
   ): Promise<void> {
     const { guest } = this.bench;
     const ended = await this.step(`transition of ${name} to ${to}`, async () => {
-      const over = await this.transitionEnd(name);
-      const hold = over ? undefined : await whoHolds(guest);
+      const hold = await this.held(name);
       const seen = await watch.stop(operation.span.begin, what, to);
       this.transitions.push(seen);
       const lines = hold ? holdText(hold) : [];
       const last = seen.threads.filter((t) => t.switched !== null).sort((a, b) => (b.switched ?? 0) - (a.switched ?? 0))[0];
       const latest = last ? `; the last thread seen to switch: ${last.comm} (${last.tid}), after ${last.switched ?? 0} ms` : '';
       const took = seen.ended === null ? '' : `after ${seen.ended} ms`;
-      return { value: over || !hold, outcome: over || !hold ? `ended ${took}${latest}`.trim() : 'held', ok: over || !hold, lines };
+      return { value: !hold, outcome: hold ? 'held' : `ended ${took}${latest}`.trim(), ok: !hold, lines };
     });
     if (ended) return;
     if (to === 'unpatched') this.end('held', `the transition of ${name} to ${to} does not end`);
     this.find('held', `the transition of ${name} to ${to} does not end`);
     await this.step(`write 0 to enabled of ${name}, which turns the transition round`, async () => {
       const written = await guest.write(`${root}/${name}/enabled`, '0');
-      const back = written.ok && (await this.transitionEnd(name));
-      const hold = back ? undefined : await whoHolds(guest);
+      const hold = written.ok ? await this.held(name) : await whoHolds(guest);
+      const back = written.ok && !hold;
       return { value: undefined, outcome: back ? 'the patch is gone' : written.ok ? 'held on the way back, too' : written.name, ok: back, lines: hold ? holdText(hold) : [] };
     });
     if (!(await whoHolds(guest))) await this.unload(name);
     throw new Ended();
   }
 
-  /** Whether the transition of a patch ends in time: its file says 0, or is gone with the patch. */
-  private async transitionEnd(name: string): Promise<boolean> {
+  /** Who holds the transition of a patch that does not end in time; undefined when it ends. */
+  private held(name: string): Promise<Hold | undefined> {
     const { guest, machine } = this.bench;
-    const time = await Patience.start(this.request.patience * machine.slowdown, () => hostWait(machine.pid));
-    for (;;) {
-      const outcome = await guest.awaitContent(`${root}/${name}/transition`, '0\n', Math.max(1, time.left));
-      if (!outcome.ok || outcome.value.came) return true;
-      if (await time.isOver()) return false;
-    }
+    return awaitTransition(guest, name, this.request.patience * machine.slowdown, () => hostWait(machine.pid));
   }
 
   /** What a patch that is in place patches, and where its relocations lead. */
