@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { AcquiredKernel } from '../../kernels/types.js';
 import { architectures } from '../arch.js';
-import { EM_AARCH64, EM_X86_64, ElfError, type ElfObject, type LintedFile, isLivepatch, lint, lintLines, modinfo, readObject } from '../elf/index.js';
+import { EM_AARCH64, EM_X86_64, ElfError, type LintedFile, isLivepatch, lint, lintLines, modinfo, readObject } from '../elf/index.js';
 import { ExitStatus, UsageError, messageOf } from '../errors.js';
 import { isModuleFile, moduleFile } from '../modules/packed.js';
 import { conclusionLines, stepLines, trialPage } from '../report/trial-page.js';
@@ -31,11 +31,13 @@ type TryWords = GuestOptions & {
   readonly output?: string;
 };
 
+/** Seconds that a transition has when nothing else is said. */
+const usualPatience = 20;
+
 /** A module that was read from a file of the user's. */
 interface Given extends TrialModule {
   readonly file: string;
   readonly role: TrialModuleRecord['role'];
-  readonly object: ElfObject;
 }
 
 /** `klp try FILE.ko…`: a user's own livepatch in a fresh guest: lint, load, transition, revert, unload, and all of it again. */
@@ -49,7 +51,7 @@ export function tryCommand(done: (status: number) => void, harness: string): Com
     .option('--before <command>', 'run this in the guest before the first patch is loaded')
     .option('--exercise <command>', 'run this in the guest with the patches in; it must succeed')
     .option('--stress', 'have processes compute, fork and sleep meanwhile')
-    .option('--patience <s>', 'seconds that a transition has; more where the guest is emulated', wholeNumber(1), 20)
+    .option('--patience <s>', 'seconds that a transition has; more where the guest is emulated', wholeNumber(1), usualPatience)
     .option('--no-lint', 'go on although klp lint finds errors')
     .option('--output <dir>', 'where the evidence goes (default: klp-results/try-<time>)');
   withKernelOptions(command);
@@ -64,6 +66,7 @@ export function tryCommand(done: (status: number) => void, harness: string): Com
     await withGuest(word, others, async (bench, kernel, choice) => {
       for (const module of [...given, ...later]) requireArch(module, kernel);
       const linted = await lintAll([...given, ...later], bench, kernel);
+      if (options.lint) requireVermagic(linted, kernel);
       const errors = linted.flatMap((l) => l.report.findings).filter((f) => f.severity === 'error').length;
       const lintText = linted.flatMap((l) => lintLines(l));
       for (const text of lintText) print(clean(text));
@@ -100,7 +103,7 @@ async function tried(bench: Bench, given: readonly Given[], later: readonly Give
 
 function refusedByLint(errors: number): TrialFindings {
   const reasons = [`klp lint finds ${plural(errors, 'error')}; --no-lint goes on all the same`];
-  return { verdict: 'refused', reasons, steps: [], transitions: [], taint: { before: [], after: [] }, log: [] };
+  return { verdict: 'refused', reasons, steps: [], transitions: [], sysfs: [], taint: { before: [], after: [] }, log: [] };
 }
 
 /** Prints the end, and writes the evidence. */
@@ -158,6 +161,17 @@ function requireArch({ object, file }: Given, kernel: AcquiredKernel): void {
   });
 }
 
+/** @throws UsageError for a module that was built for another kernel */
+function requireVermagic(linted: readonly LintedFile[], kernel: AcquiredKernel): void {
+  for (const { file, report } of linted) {
+    const other = report.findings.find((f) => f.code === 'KLP074');
+    if (!other) continue;
+    throw new UsageError(`${file} is for another kernel than ${kernel.name}: vermagic ${other.message}`, {
+      hint: '--kernel takes the one it was built for (klp kernels list), NAME@VERSION another version of it; --no-lint has the kernel itself refuse it',
+    });
+  }
+}
+
 async function lintAll(modules: readonly Given[], bench: Bench, kernel: AcquiredKernel): Promise<readonly LintedFile[]> {
   const tables = await LintTables.open(kernel, (use) => use(bench.guest));
   for (const { role, name, object } of modules) if (role === 'target') tables.add(name, object);
@@ -174,6 +188,7 @@ function againWords(options: TryWords): readonly string[] {
     ...(options.before === undefined ? [] : ['--before', options.before]),
     ...(options.exercise === undefined ? [] : ['--exercise', options.exercise]),
     ...(options.stress === true ? ['--stress'] : []),
+    ...(options.patience === usualPatience ? [] : ['--patience', String(options.patience)]),
     ...(options.lint ? [] : ['--no-lint']),
   ];
 }

@@ -25,7 +25,7 @@ export function conclusionLines({ verdict, reasons, modules, kernel }: TrialResu
 
 /** A page of evidence, in Markdown. Whatever a module or a guest wrote stays text. */
 export function trialPage(trial: TrialResult): string {
-  const { verdict, reasons, kernel, modules, lint, steps, transitions, taint, log, repeat, begun, harness } = trial;
+  const { verdict, reasons, kernel, modules, lint, steps, transitions, sysfs, taint, log, repeat, begun, harness } = trial;
   const patches = modules.filter((m) => m.role === 'patch').map((m) => m.name);
   return [
     `# ${inline(patches.join(', then '))}: ${trialConclusions[verdict]}`,
@@ -53,6 +53,9 @@ export function trialPage(trial: TrialResult): string {
     '## Transitions',
     '',
     ...(transitions.length === 0 ? ['There was none.', ''] : transitions.flatMap(transitionPart)),
+    '## /sys/kernel/livepatch',
+    '',
+    ...sysfs.flatMap(({ when, lines }) => [`${inline(when)}:`, '', ...fenced(lines.length === 0 ? ['(nothing)'] : lines), '']),
     '## Kernel log',
     '',
     ...fenced(log),

@@ -35,6 +35,10 @@ const transition = z.object({
 });
 export type TrialTransition = z.infer<typeof transition>;
 
+/** What stood below /sys/kernel/livepatch at one time, a line each. */
+const tree = z.object({ when: z.string(), lines: z.array(z.string()) });
+export type TrialTree = z.infer<typeof tree>;
+
 const module = z.object({ name: z.string(), file: z.string(), sha256: z.string(), role: z.enum(['patch', 'target']) });
 
 /** What `klp try` leaves as evidence.json. */
@@ -52,6 +56,7 @@ export const trialSchema = z.object({
   lint: z.array(z.string()),
   steps: z.array(step),
   transitions: z.array(transition),
+  sysfs: z.array(tree),
   taint: z.object({ before: z.array(z.string()), after: z.array(z.string()) }),
   /** Kernel log since the begin; of a guest that is gone, its console. */
   log: z.array(z.string()),

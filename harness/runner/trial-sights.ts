@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { parseKlpSymbolName } from '../elf/index.js';
+import { type ElfObject, SHN_UNDEF, parseKlpSymbolName } from '../elf/index.js';
 import { type Guest, must } from '../guest/guest.js';
 import { type KernelSymbol, readKallsyms } from '../guest/kernel-tables.js';
 
@@ -86,4 +86,65 @@ export function resolved({ name, address }: Pick<KernelSymbol, 'name' | 'address
   const same = parsed ? table.filter((s) => s.name === parsed.symbol && s.module === module) : [];
   const expected = parsed?.sympos === 0 ? (same.length === 1 ? same[0] : undefined) : same[(parsed?.sympos ?? 0) - 1];
   return { name, address: address === 0n ? undefined : address, expected: expected?.address };
+}
+
+/** Livepatch symbols in one line: how many lead where they should. */
+export function symbolsText(symbols: readonly Resolved[]): string {
+  const right = symbols.filter((s) => s.address !== undefined && s.address === s.expected).length;
+  const wrong = symbols.filter(leadsAstray).length;
+  const pending = symbols.length - right - wrong;
+  return [`${right} of ${symbols.length} lead where they should`, pending > 0 ? `${pending} can't be told (the object is not loaded)` : '', wrong > 0 ? `${wrong} do not` : '']
+    .filter((text) => text !== '')
+    .join(', ');
+}
+
+/** Whether a symbol was resolved to something else than what it names. */
+export function leadsAstray({ address, expected }: Resolved): boolean {
+  return address !== undefined && expected !== undefined && address !== expected;
+}
+
+/** Where a symbol leads, and where it should. */
+export function symbolText({ name, address, expected }: Resolved): string {
+  return `${name} leads to ${hex(address)}, not to ${hex(expected)}`;
+}
+
+function hex(address: bigint | undefined): string {
+  return address === undefined ? 'nowhere' : `0x${address.toString(16)}`;
+}
+
+/** Lines of {@link sysfsTree}, at most. */
+const treeLines = 400;
+
+/** Everything below /sys/kernel/livepatch, a line each: a folder's path, or a file's with what it holds. */
+export async function sysfsTree(guest: Guest): Promise<readonly string[]> {
+  const root = '/sys/kernel/livepatch';
+  const tree = await guest.tree(root);
+  if (!tree.ok) return [`${root}: ${tree.name}`];
+  const lines: string[] = [];
+  for (const { name, type, mode } of tree.value.slice(0, treeLines)) {
+    if (type === 'directory' && name !== '') lines.push(`${name}/`);
+    // A file that is for writing only says nothing.
+    if (type !== 'file' || (mode & 0o400) === 0) continue;
+    const content = await guest.readText(`${root}/${name}`, 200);
+    lines.push(`${name}: ${content.ok ? content.value.trim() : content.name}`);
+  }
+  const more = tree.value.length - treeLines;
+  return [...lines.sort(), ...(more > 0 ? [`… and ${more} more`] : [])];
+}
+
+/**
+ * Why a module cannot be unloaded, as far as it shows.
+ * @param object the module's file
+ */
+export async function whyItStays(guest: Guest, module: string, object: ElfObject): Promise<string | undefined> {
+  if (hasNoExit(object)) return 'it has no exit function, and the kernel keeps such a module for good';
+  const count = await guest.readText(`/sys/module/${module}/refcnt`);
+  if (!count.ok || count.value.trim() === '0') return undefined;
+  return `its reference count is ${count.value.trim()}: a transition that was forced, or is immediate, leaves one for good, and so does whoever uses its symbols`;
+}
+
+/** Whether a module can come but not go: kernel/module/main.c, delete_module(). */
+export function hasNoExit(object: ElfObject): boolean {
+  const named = (name: string): boolean => object.symbols.some((s) => s.name === name && s.shndx !== SHN_UNDEF);
+  return named('init_module') && !named('cleanup_module');
 }

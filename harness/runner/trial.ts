@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-import { InfrastructureError } from '../errors.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ElfObject } from '../elf/index.js';
+import { DeadlineError, InfrastructureError } from '../errors.js';
 import { ConnectionLostError } from '../guest/errors.js';
 import { type Outcome, must } from '../guest/guest.js';
 import { type Hold, holdText, whoHolds } from '../guest/holders.js';
 import { SituationError } from '../model/reference.js';
-import type { TrialResult, TrialStep, TrialTransition, TrialVerdict } from '../report/trial-schema.js';
-import { trialVerdicts } from '../report/trial-schema.js';
+import type { TrialResult, TrialStep, TrialTransition } from '../report/trial-schema.js';
 import { MachineError, failureOf, worstReport } from '../vm/failure.js';
 import { hostWait } from '../vm/host-wait.js';
 import { emulatorFault } from './attempt.js';
 import type { Bench } from './bench.js';
 import { kernelLog } from './evidence.js';
-import { type Resolved, patchedFunctions, resolvedSymbols, taints } from './trial-sights.js';
+import { TrialEnded, TrialRecord } from './trial-record.js';
+import { hasNoExit, leadsAstray, patchedFunctions, resolvedSymbols, symbolText, symbolsText, sysfsTree, taints, whyItStays } from './trial-sights.js';
 import { awaitTransition } from './trial-wait.js';
 import { TransitionWatch } from './trial-watch.js';
 
@@ -20,6 +22,7 @@ export interface TrialModule {
   /** What the kernel calls it. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  readonly object: ElfObject;
 }
 
 /** What is to be tried. */
@@ -41,7 +44,7 @@ export interface TrialRequest {
 }
 
 /** What a trial showed. */
-export type TrialFindings = Pick<TrialResult, 'verdict' | 'reasons' | 'steps' | 'transitions' | 'taint' | 'log'>;
+export type TrialFindings = Pick<TrialResult, 'verdict' | 'reasons' | 'steps' | 'transitions' | 'sysfs' | 'taint' | 'log'>;
 
 const root = '/sys/kernel/livepatch';
 const folder = '/tmp/klp-try';
@@ -52,9 +55,6 @@ const commandPatience = 120_000;
 const unloadPatience = 10_000;
 /** Lines kept of a command's output and of the log that belongs to a step. */
 const linesKept = 20;
-
-/** A finding after which nothing more is tried. */
-class Ended extends Error {}
 
 /**
  * Loads, watches, reverts, unloads livepatches in a guest, all of it twice, and says what was not as it should be.
@@ -67,18 +67,17 @@ export async function runTrial(bench: Bench, request: TrialRequest, said: (step:
 }
 
 class Trial {
-  private readonly begin = performance.now();
-  private readonly steps: TrialStep[] = [];
-  private readonly transitions: TrialTransition[] = [];
-  private readonly found: { readonly verdict: TrialVerdict; readonly reason: string }[] = [];
+  private readonly record: TrialRecord;
   /** Patches that were loaded and not unloaded yet, oldest first. */
   private loaded: TrialModule[] = [];
 
   constructor(
     private readonly bench: Bench,
     private readonly request: TrialRequest,
-    private readonly said: (step: TrialStep) => void,
-  ) {}
+    said: (step: TrialStep) => void,
+  ) {
+    this.record = new TrialRecord(said);
+  }
 
   async run(): Promise<TrialFindings> {
     const { bench } = this;
@@ -88,14 +87,12 @@ class Trial {
     try {
       await this.everything();
     } catch (error) {
-      if (!(error instanceof Ended)) await this.explain(error, mark);
+      if (!(error instanceof TrialEnded)) await this.explain(error, mark);
     }
     const after = bench.alive ? await taints(bench.guest).catch(() => before) : before;
     this.judgeKernel(mark, before, after);
-    const log = [...(await kernelLog(bench, from, this.begin))];
-    const verdict = trialVerdicts[Math.max(0, ...this.found.map((f) => trialVerdicts.indexOf(f.verdict)))] ?? 'clean';
-    const reasons = this.found.map((f) => f.reason);
-    return { verdict, reasons, steps: this.steps, transitions: this.transitions, taint: { before: [...before], after: [...after] }, log };
+    const log = [...(await kernelLog(bench, from, this.record.begin))];
+    return { ...this.record.findings(), taint: { before: [...before], after: [...after] }, log };
   }
 
   private async everything(): Promise<void> {
@@ -113,7 +110,7 @@ class Trial {
       if (this.request.exercise !== undefined) await this.command('exercise', this.request.exercise);
       for (const patch of [...this.loaded].reverse()) await this.revert(patch);
     }
-    for (const target of [...targets, ...later].reverse()) await this.unload(target.name);
+    for (const target of [...targets, ...later].reverse()) await this.unload(target);
   }
 
   /** insmod of a patch, and its transition to the end. */
@@ -123,40 +120,53 @@ class Trial {
     const watch = await TransitionWatch.start(guest, patch.name);
     const log = await guest.logEnd();
     const what = `insmod ${patch.name}${again ? ', again' : ''}`;
-    const outcome = await this.step(what, async () => {
+    const outcome = await this.record.step(what, async () => {
       const result = await guest.insmod(`${folder}/${patch.name}.ko`);
       return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
     });
     if (!outcome.ok) {
       await watch.cancel();
-      this.end('refused', `the kernel refuses ${patch.name}${again ? ' the second time' : ''}: insmod ends with ${outcome.name}`);
+      this.record.end('refused', `the kernel refuses ${patch.name}${again ? ' the second time' : ''}: insmod ends with ${outcome.name}`);
     }
     this.loaded.push(patch);
-    if (!(await guest.readText(`${root}/${patch.name}/enabled`)).ok) {
+    const enabled = await guest.readText(`${root}/${patch.name}/enabled`);
+    if (!enabled.ok) {
       await watch.cancel();
-      this.end('unclean', `${patch.name} is loaded, but no patch of that name is there: its init enables none`);
+      this.record.end('unclean', `${patch.name} is loaded, but no patch of that name is there: its init enables none`);
     }
-    await this.transition(patch, 'patched', what, watch, outcome);
+    if (enabled.value.trim() === '1') await this.transition(patch, 'patched', what, watch, outcome);
+    else await this.write(patch, 'patched', watch);
     await this.lookAt(patch);
     for (const { name } of older) {
-      const stays = (await guest.readText(`${root}/${name}/enabled`)).ok;
-      this.note(`${name}, which was there before`, stays ? 'stays, below it' : 'is replaced', true);
+      const stays = await this.stays(name);
+      this.record.note(`${name}, which was there before`, stays ? 'stays, below it' : 'is replaced', true);
     }
+  }
+
+  /** Whether an older patch is still enabled; the kernel takes a replaced one's folder away a moment after it has disabled it. */
+  private async stays(name: string): Promise<boolean> {
+    const { guest, machine } = this.bench;
+    const enabled = await guest.readText(`${root}/${name}/enabled`);
+    if (!enabled.ok || enabled.value.trim() === '1') return enabled.ok;
+    const gone = await guest.awaitGone(`${root}/${name}/enabled`, unloadPatience * machine.slowdown);
+    if (!gone.ok || !gone.value.came) this.record.find('unclean', `${name} is disabled, but its folder in sysfs stays`);
+    return false;
   }
 
   /** Waits for the end of a transition, and says who holds it if it does not come. */
   private async transition(
-    { name }: TrialModule,
+    patch: TrialModule,
     to: TrialTransition['to'],
     what: string,
     watch: TransitionWatch,
     operation: Outcome<unknown>,
   ): Promise<void> {
     const { guest } = this.bench;
-    const ended = await this.step(`transition of ${name} to ${to}`, async () => {
+    const { name } = patch;
+    const ended = await this.record.step(`transition of ${name} to ${to}`, async () => {
       const hold = await this.held(name);
       const seen = await watch.stop(operation.span.begin, what, to);
-      this.transitions.push(seen);
+      this.record.transitions.push(seen);
       const lines = hold ? holdText(hold) : [];
       const last = seen.threads.filter((t) => t.switched !== null).sort((a, b) => (b.switched ?? 0) - (a.switched ?? 0))[0];
       const latest = last ? `; the last thread seen to switch: ${last.comm} (${last.tid}), after ${last.switched ?? 0} ms` : '';
@@ -164,16 +174,16 @@ class Trial {
       return { value: !hold, outcome: hold ? 'held' : `ended ${took}${latest}`.trim(), ok: !hold, lines };
     });
     if (ended) return;
-    if (to === 'unpatched') this.end('held', `the transition of ${name} to ${to} does not end`);
-    this.find('held', `the transition of ${name} to ${to} does not end`);
-    await this.step(`write 0 to enabled of ${name}, which turns the transition round`, async () => {
+    if (to === 'unpatched') this.record.end('held', `the transition of ${name} to ${to} does not end`);
+    this.record.find('held', `the transition of ${name} to ${to} does not end`);
+    await this.record.step(`write 0 to enabled of ${name}, which turns the transition round`, async () => {
       const written = await guest.write(`${root}/${name}/enabled`, '0');
       const hold = written.ok ? await this.held(name) : await whoHolds(guest);
       const back = written.ok && !hold;
       return { value: undefined, outcome: back ? 'the patch is gone' : written.ok ? 'held on the way back, too' : written.name, ok: back, lines: hold ? holdText(hold) : [] };
     });
-    if (!(await whoHolds(guest))) await this.unload(name);
-    throw new Ended();
+    if (!(await whoHolds(guest))) await this.unload(patch);
+    throw new TrialEnded();
   }
 
   /** Who holds the transition of a patch that does not end in time; undefined when it ends. */
@@ -185,108 +195,105 @@ class Trial {
   /** What a patch that is in place patches, and where its relocations lead. */
   private async lookAt({ name }: TrialModule): Promise<void> {
     const { guest } = this.bench;
+    await this.keepTree(`with ${name} in place`);
     const objects = await patchedFunctions(guest, name);
     for (const { object, functions, loaded } of objects) {
       const what = `${name} replaces in ${object}`;
-      this.note(what, loaded ? functions.join(', ') : `nothing yet, ${object} is not loaded (${functions.join(', ')})`, true);
+      this.record.note(what, loaded ? functions.join(', ') : `nothing yet, ${object} is not loaded (${functions.join(', ')})`, true);
     }
     const symbols = await resolvedSymbols(guest, name);
-    const wrong = symbols.filter((s) => s.address !== undefined && s.expected !== undefined && s.address !== s.expected);
-    for (const symbol of wrong) this.find('unclean', `relocation symbol ${symbol.name} of ${name} leads to ${hex(symbol.address)}, not to ${hex(symbol.expected)}`);
-    if (symbols.length > 0) this.note(`relocation symbols of ${name}`, summary(symbols, wrong.length), wrong.length === 0, wrong.map(line));
+    const wrong = symbols.filter(leadsAstray);
+    for (const symbol of wrong) this.record.find('unclean', `relocation symbol of ${name}: ${symbolText(symbol)}`);
+    if (symbols.length > 0) this.record.note(`relocation symbols of ${name}`, symbolsText(symbols), wrong.length === 0, wrong.map(symbolText));
   }
 
   /** Disables a patch, watches the transition, and unloads the module. */
   private async revert(patch: TrialModule): Promise<void> {
     const { guest } = this.bench;
     const { name } = patch;
-    const file = `${root}/${name}/enabled`;
-    const enabled = await guest.readText(file);
-    if (enabled.ok && enabled.value.trim() === '1') {
-      const watch = await TransitionWatch.start(guest, name);
-      const log = await guest.logEnd();
-      const what = `write 0 to enabled of ${name}`;
-      const outcome = await this.step(what, async () => {
-        const result = await guest.write(file, '0');
-        return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
-      });
-      if (!outcome.ok) {
-        await watch.cancel();
-        this.end('unclean', `${name} cannot be disabled: ${outcome.name}`);
-      }
-      await this.transition(patch, 'unpatched', what, watch, outcome);
-    }
-    await this.unload(name);
+    const enabled = await guest.readText(`${root}/${name}/enabled`);
+    if (enabled.ok && enabled.value.trim() === '1') await this.write(patch, 'unpatched', await TransitionWatch.start(guest, name));
+    await this.unload(patch);
+    await this.keepTree(`after ${name} was unloaded`);
     this.loaded = this.loaded.filter((p) => p !== patch);
+  }
+
+  /** Writes to `enabled`, and waits for the transition. A patch that its module only registers (4.12 to 5.0) is enabled so, too. */
+  private async write(patch: TrialModule, to: TrialTransition['to'], watch: TransitionWatch): Promise<void> {
+    const { guest } = this.bench;
+    const { name } = patch;
+    const value = to === 'patched' ? '1' : '0';
+    const what = `write ${value} to enabled of ${name}`;
+    const log = await guest.logEnd();
+    const outcome = await this.record.step(what, async () => {
+      const result = await guest.write(`${root}/${name}/enabled`, value);
+      return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
+    });
+    if (!outcome.ok) {
+      await watch.cancel();
+      this.record.end(to === 'patched' ? 'refused' : 'unclean', `${name} cannot be ${to === 'patched' ? 'enabled' : 'disabled'}: ${outcome.name}`);
+    }
+    await this.transition(patch, to, what, watch, outcome);
   }
 
   private async loadTarget({ name }: TrialModule): Promise<void> {
     const { guest } = this.bench;
     const log = await guest.logEnd();
-    const outcome = await this.step(`insmod ${name}, a target`, async () => {
+    const outcome = await this.record.step(`insmod ${name}, a target`, async () => {
       const result = await guest.insmod(`${folder}/${name}.ko`);
       return { value: result, outcome: result.name, ok: result.ok, lines: result.ok ? [] : await this.logSince(log) };
     });
-    if (!outcome.ok) this.end('refused', `the kernel refuses target ${name}: insmod ends with ${outcome.name}`);
+    if (!outcome.ok) this.record.end('refused', `the kernel refuses target ${name}: insmod ends with ${outcome.name}`);
   }
 
   /** rmmod; the kernel lets go of a patch a moment after its transition. */
-  private async unload(name: string): Promise<void> {
+  private async unload({ name, object }: TrialModule): Promise<void> {
     const { guest, machine } = this.bench;
-    const outcome = await this.step(`rmmod ${name}`, async () => {
-      const deadline = Date.now() + unloadPatience * machine.slowdown;
+    const outcome = await this.record.step(`rmmod ${name}`, async () => {
+      const deadline = Date.now() + (hasNoExit(object) ? 0 : unloadPatience * machine.slowdown);
       let result = await guest.rmmod(name);
-      while (!result.ok && Date.now() < deadline && ['EAGAIN', 'EBUSY'].includes(result.name)) result = await guest.rmmod(name);
+      while (!result.ok && Date.now() < deadline && ['EAGAIN', 'EBUSY'].includes(result.name)) {
+        await sleep(50);
+        result = await guest.rmmod(name);
+      }
       return { value: result, outcome: result.name, ok: result.ok, lines: [] };
     });
-    if (!outcome.ok) this.end('unclean', `${name} cannot be unloaded: rmmod ends with ${outcome.name}`);
+    if (outcome.ok) return;
+    const why = await whyItStays(guest, name, object);
+    this.record.end('unclean', `${name} cannot be unloaded: rmmod ends with ${outcome.name}${why === undefined ? '' : `; ${why}`}`);
   }
 
   /** A command of the user's; that it fails is a finding. */
   private async command(which: 'before' | 'exercise', command: string): Promise<void> {
     const { guest, machine } = this.bench;
-    const code = await this.step(`${which}: ${command}`, async () => {
-      const { code, stdout, stderr } = await guest.run(command, { timeout: commandPatience * machine.slowdown });
-      const lines = `${stdout}${stderr}`.split('\n').filter((text) => text !== '').slice(-linesKept);
-      return { value: code, outcome: `status ${code}`, ok: code === 0, lines };
+    const timeout = commandPatience * machine.slowdown;
+    const end = await this.record.step(`${which}: ${command}`, async () => {
+      try {
+        const { code, stdout, stderr } = await guest.run(command, { timeout });
+        const lines = `${stdout}${stderr}`.split('\n').filter((text) => text !== '').slice(-linesKept);
+        return { value: code === 0 ? undefined : `ends with status ${code}`, outcome: `status ${code}`, ok: code === 0, lines };
+      } catch (error) {
+        // Not one of those for a connection.
+        if (!(error instanceof DeadlineError) || !error.awaited.endsWith('to end in the guest')) throw error;
+        const value = `has not ended after ${timeout / 1000} s`;
+        return { value, outcome: value, ok: false, lines: [] };
+      }
     });
-    if (code !== 0) this.end('unclean', `--${which} ends with status ${code}`);
+    if (end !== undefined) this.record.end('unclean', `--${which} ${end}`);
   }
 
   private async startStress(): Promise<void> {
     const { guest } = this.bench;
-    await this.step('start processes that compute, fork and sleep', async () => {
+    await this.record.step('start processes that compute, fork and sleep', async () => {
       for (const kind of ['spin', 'forks', 'spin'] as const) must(await guest.spawn({ kind, name: `klp-${kind}` }), `starting ${kind}`);
       must(await guest.spawn({ kind: 'sleep', name: 'klp-sleep', threads: 50 }), 'starting sleepers');
       return { value: undefined, outcome: 'OK', ok: true, lines: [] };
     });
   }
 
-  private async step<T>(what: string, work: () => Promise<{ value: T; outcome: string; ok: boolean; lines: readonly string[] }>): Promise<T> {
-    const at = performance.now() - this.begin;
-    const { value, outcome, ok, lines } = await work();
-    this.tell({ at, what, outcome, ok, lines: [...lines] });
-    return value;
-  }
-
-  private note(what: string, outcome: string, ok: boolean, lines: readonly string[] = []): void {
-    this.tell({ at: performance.now() - this.begin, what, outcome, ok, lines: [...lines] });
-  }
-
-  private tell(step: Omit<TrialStep, 'took'>): void {
-    const took = performance.now() - this.begin - step.at;
-    const whole = { ...step, at: Math.round(step.at), took: Math.round(took) };
-    this.steps.push(whole);
-    this.said(whole);
-  }
-
-  private find(verdict: TrialVerdict, reason: string): void {
-    if (!this.found.some((f) => f.reason === reason)) this.found.push({ verdict, reason });
-  }
-
-  private end(verdict: TrialVerdict, reason: string): never {
-    this.find(verdict, reason);
-    throw new Ended();
+  private async keepTree(when: string): Promise<void> {
+    const lines = await sysfsTree(this.bench.guest);
+    this.record.trees.push({ when, lines: [...lines] });
   }
 
   private async logSince(from: bigint): Promise<readonly string[]> {
@@ -306,8 +313,8 @@ class Trial {
     const diagnosis = error instanceof MachineError ? error : await this.bench.machine.diagnose();
     const bad = worstReport(reports.filter((r) => r.kind !== 'warning'));
     if (!bad && (diagnosis.kind === 'infrastructure' || diagnosis.kind === 'connection lost')) throw error;
-    this.note('the guest', diagnosis.message, false, diagnosis.details.filter((text) => text.startsWith('console: ')));
-    this.find('crashed', `the kernel broke: ${bad?.title ?? diagnosis.message}`);
+    this.record.note('the guest', diagnosis.message, false, diagnosis.details.filter((text) => text.startsWith('console: ')));
+    this.record.find('crashed', `the kernel broke: ${bad?.title ?? diagnosis.message}`);
   }
 
   /** What the kernel complained of, and what it is tainted with now. */
@@ -317,27 +324,11 @@ class Trial {
     if (emulator) throw new InfrastructureError(emulator.reason ?? 'an emulator fault', { hint: 'try again: it is a race of the emulator' });
     for (const report of reports) {
       const crash = report.kind !== 'warning';
-      this.note(crash ? failureOf(report) : 'warning', report.title, false, report.lines.map((l) => l.text).slice(0, 40));
-      this.find(crash ? 'crashed' : 'unclean', `${crash ? 'the kernel broke' : 'the kernel warned'}: ${report.title}`);
+      this.record.note(crash ? failureOf(report) : 'warning', report.title, false, report.lines.map((l) => l.text).slice(0, 40));
+      this.record.find(crash ? 'crashed' : 'unclean', `${crash ? 'the kernel broke' : 'the kernel warned'}: ${report.title}`);
     }
     const usual = /livepatch|out of the tree|not signed/;
     const added = after.filter((t) => !before.includes(t) && !usual.test(t));
-    if (added.length > 0 && reports.length === 0) this.find('unclean', `the kernel is tainted: ${added.join('; ')}`);
+    if (added.length > 0 && reports.length === 0) this.record.find('unclean', `the kernel is tainted: ${added.join('; ')}`);
   }
-}
-
-function summary(symbols: readonly Resolved[], wrong: number): string {
-  const right = symbols.filter((s) => s.address !== undefined && s.address === s.expected).length;
-  const pending = symbols.filter((s) => s.expected === undefined || s.address === undefined).length;
-  return [`${right} of ${symbols.length} lead where they should`, pending > 0 ? `${pending} can't be told (the object is not loaded)` : '', wrong > 0 ? `${wrong} do not` : '']
-    .filter((text) => text !== '')
-    .join(', ');
-}
-
-function line({ name, address, expected }: Resolved): string {
-  return `${name}: ${hex(address)}, should be ${hex(expected)}`;
-}
-
-function hex(address: bigint | undefined): string {
-  return address === undefined ? 'nowhere' : `0x${address.toString(16)}`;
 }
