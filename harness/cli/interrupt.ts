@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+import { ExitStatus, KlpError } from '../errors.js';
 
-/** Reason of a signal that Ctrl-C (or a termination request) aborted. */
-class Interrupted extends Error {
+/** Reason of a signal that Ctrl-C (or a termination request) aborted: a command that throws it ends with 130. */
+class Interrupted extends KlpError {
   constructor() {
-    super('interrupted');
+    super('interrupted', ExitStatus.interrupted);
   }
 }
 

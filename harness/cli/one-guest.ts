@@ -14,6 +14,7 @@ export type GuestOptions = KernelOptions & { readonly accel: string };
 /**
  * Starts a guest of the kernel that the command line chooses, and ends it when `use` is done, or with Ctrl-C.
  * @param word the kernel's name, when one was given
+ * @throws what `use` throws; after Ctrl-C, that it was interrupted (130)
  */
 export async function withGuest(
   word: string | undefined,
@@ -27,6 +28,10 @@ export async function withGuest(
     const kernel = await choice.acquire(say);
     await using bench = await Bench.start({ kernel, accel: parseAccel(options.accel), progress: say, signal });
     await use(bench, kernel, choice);
+  } catch (error) {
+    // Whatever failed since QEMU was killed.
+    signal.throwIfAborted();
+    throw error;
   } finally {
     release();
   }
