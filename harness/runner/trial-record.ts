@@ -20,17 +20,33 @@ export class TrialRecord {
   readonly transitions: TrialTransition[] = [];
   readonly trees: TrialTree[] = [];
   private readonly steps: TrialStep[] = [];
+  /** The step under way: none, or one, or none any more. */
+  private current: { readonly at: number; readonly what: string } | 'closed' | undefined;
   private readonly found: { readonly verdict: TrialVerdict; readonly reason: string }[] = [];
 
   /** @param said is told each step as it is done */
   constructor(private readonly said: (step: TrialStep) => void) {}
 
-  /** Does something, and notes what came of it. @returns its value */
+  /**
+   * Does something, and notes what came of it.
+   * @returns its value
+   * @throws TrialEnded when the record was closed meanwhile
+   */
   async step<T>(what: string, work: () => Promise<StepEnd<T>>): Promise<T> {
-    const at = performance.now() - this.begin;
+    const step = { at: performance.now() - this.begin, what };
+    if (this.current === 'closed') throw new TrialEnded();
+    this.current = step;
     const { value, outcome, ok, lines } = await work();
-    this.tell({ at, what, outcome, ok, lines: [...lines] });
+    if (this.current !== step) throw new TrialEnded();
+    this.current = undefined;
+    this.tell({ ...step, outcome, ok, lines: [...lines] });
     return value;
+  }
+
+  /** Ends the step under way from outside, and lets no other begin. */
+  close(outcome: string): void {
+    if (typeof this.current === 'object') this.tell({ ...this.current, outcome, ok: false, lines: [] });
+    this.current = 'closed';
   }
 
   /** Something that was seen, and whether it is as it should be. */

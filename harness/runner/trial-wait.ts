@@ -2,6 +2,8 @@
 import type { Guest } from '../guest/guest.js';
 import { type Hold, whoHolds } from '../guest/holders.js';
 import { SituationError } from '../model/reference.js';
+import type { Console } from '../vm/console.js';
+import { type ReportKind, severity } from '../vm/splats.js';
 import { Patience } from './patience.js';
 
 /**
@@ -36,4 +38,33 @@ export async function awaitTransition(
 /** Whether somebody sleeps in what is patched: on no host, however fast, would the transition have ended. */
 export function isCertain({ holding }: Hold): boolean {
   return holding.some(({ at, state }) => at !== undefined && state !== 'R');
+}
+
+/**
+ * Waits for work in a guest, but not for long once its kernel has said that it broke: whoever died in it keeps the locks he had, and
+ * others wait for them for ever.
+ *
+ * @param grace milliseconds that the work has after that
+ * @param broke called when they are over; the work goes on, and nobody hears of its end
+ */
+export async function unlessKernelBreaks(console: Pick<Console, 'emitter'>, grace: number, work: Promise<void>, broke: () => void): Promise<void> {
+  const { emitter } = console;
+  let timer: NodeJS.Timeout | undefined;
+  let over: () => void = () => undefined;
+  const breaks = new Promise<void>((resolve) => (over = resolve));
+  const heard = (kind: ReportKind): void => {
+    if (severity(kind) < severity('lockup')) return;
+    timer ??= setTimeout(() => {
+      broke();
+      over();
+    }, grace);
+  };
+  emitter.on('complaint', heard);
+  try {
+    await Promise.race([work, breaks]);
+  } finally {
+    emitter.off('complaint', heard);
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
 }

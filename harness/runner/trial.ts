@@ -9,12 +9,13 @@ import { SituationError } from '../model/reference.js';
 import type { TrialResult, TrialStep, TrialTransition } from '../report/trial-schema.js';
 import { MachineError, failureOf, worstReport } from '../vm/failure.js';
 import { hostWait } from '../vm/host-wait.js';
+import { within } from '../vm/within.js';
 import { emulatorFault } from './attempt.js';
 import type { Bench } from './bench.js';
 import { kernelLog } from './evidence.js';
 import { TrialEnded, TrialRecord } from './trial-record.js';
 import { hasNoExit, leadsAstray, patchedFunctions, resolvedSymbols, symbolText, symbolsText, sysfsTree, taints, whyItStays } from './trial-sights.js';
-import { awaitTransition } from './trial-wait.js';
+import { awaitTransition, unlessKernelBreaks } from './trial-wait.js';
 import { TransitionWatch } from './trial-watch.js';
 
 /** A module as the user has it. */
@@ -53,6 +54,8 @@ const folder = '/tmp/klp-try';
 const commandPatience = 120_000;
 /** Milliseconds until a patch that has been disabled can be unloaded. */
 const unloadPatience = 10_000;
+/** Milliseconds that a step has in a kernel that broke. */
+const brokenPatience = 2000;
 /** Lines kept of a command's output and of the log that belongs to a step. */
 const linesKept = 20;
 
@@ -85,11 +88,12 @@ class Trial {
     const from = await bench.guest.logEnd();
     const before = await taints(bench.guest);
     try {
-      await this.everything();
+      const broke = (): void => this.record.close('the kernel broke meanwhile');
+      await unlessKernelBreaks(bench.machine.console, brokenPatience * bench.machine.slowdown, this.everything(), broke);
     } catch (error) {
       if (!(error instanceof TrialEnded)) await this.explain(error, mark);
     }
-    const after = bench.alive ? await taints(bench.guest).catch(() => before) : before;
+    const after = bench.alive ? await within(taints(bench.guest), brokenPatience * bench.machine.slowdown, 'the taints').catch(() => before) : before;
     this.judgeKernel(mark, before, after);
     const log = [...(await kernelLog(bench, from, this.record.begin))];
     return { ...this.record.findings(), taint: { before: [...before], after: [...after] }, log };

@@ -2,6 +2,7 @@
 import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { readObject, withModinfo, writeObject } from '../../harness/elf/index.js';
 import { gateOf, livepatch, plain, target } from '../../harness/model/description.js';
 import { buildModules, moduleKey } from '../../harness/modules/build.js';
 import { type TrialResult, trialSchema } from '../../harness/report/trial-schema.js';
@@ -35,6 +36,8 @@ MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");
 `,
 );
+/** One that can come but not go: it has no exit function. */
+const staying = plain('klp_staying', breaking.source.replace(/static void last.*\nmodule_init\(first\);\nmodule_exit\(last\);/, 'module_init(first);'));
 const lib = target('klp_target');
 const modules = {
   target: lib,
@@ -44,6 +47,7 @@ const modules = {
   missing: livepatch('klp_missing', { vmlinux: ['no_such_function'] }),
   plain: plain('klp_plain', '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'),
   breaking,
+  staying,
 };
 
 const folder = t.testdir({});
@@ -137,6 +141,21 @@ void t.test('an exercise that fails is a finding', async (t) => {
   t.equal(status, 1);
   t.match(trial, { verdict: 'unclean', reasons: ['--exercise ends with status 7'] });
   t.same(trial?.steps.find((s) => s.what.startsWith('exercise'))?.lines, ['no luck']);
+});
+
+void t.test('one that cannot be unloaded, and why', async (t) => {
+  const { status, stdout, trial } = await attempt('klp_staying.ko');
+  t.equal(status, 1, stdout);
+  t.match(trial, { verdict: 'unclean', reasons: ['klp_staying cannot be unloaded: rmmod ends with EBUSY; it has no exit function, and the kernel keeps such a module for good'] });
+  t.match(trial?.sysfs[0], { when: 'with klp_staying in place', lines: ['klp_staying/', 'klp_staying/enabled: 1'] });
+});
+
+void t.test('one for another kernel: known before, and refused when it is tried all the same', async (t) => {
+  const module = readObject(readFileSync(join(folder, 'klp_sound.ko')));
+  writeFileSync(join(folder, 'klp_foreign.ko'), writeObject(withModinfo(module, 'vermagic', '4.14.0 SMP mod_unload ')));
+  t.match(await attempt('klp_foreign.ko'), { status: 2, stderr: /klp_foreign\.ko is for another kernel than .*: vermagic '4\.14\.0 SMP mod_unload' should be / });
+  const tried = await attempt('klp_foreign.ko', '--no-lint');
+  t.match(tried, { status: 1, trial: { verdict: 'refused', reasons: ['the kernel refuses klp_sound: insmod ends with ENOEXEC'] } });
 });
 
 void t.test('what is no livepatch, no module, or two of one name', async (t) => {
