@@ -73,6 +73,12 @@ const byArch: Readonly<Record<Arch, readonly Need[]>> = {
 
 /** What this project's own tests need besides. */
 const forTests: readonly Need[] = [
+  // What others make of our archives and modules.
+  program('cpio', 'cpio'),
+  program('modinfo', 'kmod'),
+  // The CLI at a terminal, and Ctrl-C there.
+  program('script', 'bsdutils'),
+  program('python3', 'python3'),
   // The HTML report is looked at in it.
   program('chromium', 'chromium'),
 ];
