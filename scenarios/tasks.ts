@@ -120,6 +120,33 @@ export const leftAlone = scenario({
   },
 });
 
+export const kernelThreadLeftAlone = scenario({
+  id: 'interruptible-kernel-thread-left-alone',
+  title: 'A kernel thread that sleeps interruptibly in the patched function holds the transition; from 5.1 on the kernel wakes it after 15 seconds',
+  clauses: ['TRN-1', 'CHK-1', { clause: 'TRN-15', needs: 'registration' }, { clause: 'SIG-1', needs: 'fake-signals' }, { clause: 'SIG-2', needs: 'fake-signals' }],
+  needs: ['livepatch', 'reliable-stacks'],
+  modules: [lib, patch],
+  async run({ load, disable, park, observe }) {
+    await load(lib);
+    const thread = await park(lib.alpha, { by: 'kernel', activity: 'interruptible' });
+    await load(patch);
+    await observe.settledThreads();
+    await thread.leftAlone();
+    await observe.threads();
+    await thread.release();
+    await observe.transitionEnd(patch);
+    await observe.threads();
+
+    const work = await park(lib.alpha, { by: 'work', activity: 'interruptible', depth: 3 });
+    await disable(patch);
+    await observe.settledThreads();
+    await work.leftAlone();
+    await work.release();
+    await observe.transitionEnd(patch);
+    await observe.call(lib.alpha);
+  },
+});
+
 export const computingTaskSwitches = scenario({
   id: 'computing-task-switches',
   title: 'A task that does nothing but compute is switched by the next interrupt; one that runs in the patched function holds',

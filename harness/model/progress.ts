@@ -3,7 +3,7 @@ import { called, loadedObjects } from './callbacks.js';
 import { type LivepatchDescription, entriesOf } from './description.js';
 import { isReplacement, isReplacing, replacedBy, unpatchReplaced } from './replace.js';
 import { type Facts, type State, type Transition, patchInTransition, refer } from './state.js';
-import { holders, isHeld, leavesOnSignal, movedBySignal } from './tasks.js';
+import { holders, isHeld, leavesOnFakeSignal, movedBySignal } from './tasks.js';
 
 /*
  * What the kernel does by itself: transitions that nothing holds come to their end, directories go away.
@@ -56,10 +56,10 @@ function successors(state: State, facts: Facts): readonly State[] {
   return next;
 }
 
-/** Every 15 seconds user tasks that hold the transition are sent a signal which user space does not see (5.1 and later). */
+/** Every 15 seconds tasks that hold the transition are sent a signal which user space does not see, or are woken (5.1 and later). */
 function signalled(state: State, { capabilities }: Facts): readonly State[] {
   if (!capabilities.has('fake-signals')) return [];
-  return holders(state).flatMap(({ task }) => (leavesOnSignal(task) ? [movedBySignal(state, task)] : []));
+  return holders(state).flatMap(({ task }) => (leavesOnFakeSignal(task) ? [movedBySignal(state, task)] : []));
 }
 
 /**

@@ -63,6 +63,11 @@ export function leavesOnSignal({ kind, activity }: Task): boolean {
   return kind === 'user' && activity === 'interruptible';
 }
 
+/** Whether the fake signal takes a task out of the function: it wakes kernel threads (klp_send_signals, 5.1 and later). */
+export function leavesOnFakeSignal({ activity }: Task): boolean {
+  return activity === 'interruptible';
+}
+
 /**
  * Bodies a call of `f` may reach: the newest enabled patch's (livepatch.txt 387-391); while that patch is in transition,
  * what lies below it for a caller that is unpatched, and either for one whose state is not known. With ftrace switched off
@@ -188,8 +193,8 @@ export function stragglers(state: State): readonly Task[] {
 }
 
 /**
- * The state with a holder taken out of the function and back into it by a signal that user space does not see: it has
- * switched in between (klp_send_signals, 5.1 and later).
+ * The state with a holder taken out of the function and back into it by a signal that user space does not see, or a kernel
+ * thread by being woken: it has switched in between (klp_send_signals, 5.1 and later).
  */
 export function movedBySignal(state: State, task: Task): State {
   const moved = switched(state, task.tid);

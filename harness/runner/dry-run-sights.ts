@@ -8,7 +8,7 @@ import { SituationError } from '../model/reference.js';
 import { objectsInForce } from '../model/replace.js';
 import type { ShadowCall } from '../model/shadow.js';
 import { type Facts, type State, findPatch, references } from '../model/state.js';
-import { bodiesWith, holders, kernelThreadsHold, leavesOnSignal, reachableBodies } from '../model/tasks.js';
+import { bodiesWith, holders, kernelThreadsHold, leavesOnFakeSignal, reachableBodies } from '../model/tasks.js';
 
 /*
  * What a kernel that is in a certain state, and at rest as far as it can be, shows to those who look.
@@ -149,7 +149,7 @@ export function shadowCall({ shadow }: State, patch: string, call: ShadowCall): 
 
 /** What becomes of a sleeper that holds a transition and that nobody touches. */
 export function leftAlone(state: State, tid: number, { capabilities }: Facts, log: readonly string[]): Observation {
-  const holds = holders(state).some((h) => h.task.tid === tid && leavesOnSignal(h.task));
+  const holds = holders(state).some((h) => h.task.tid === tid && leavesOnFakeSignal(h.task));
   const moved = capabilities.has('fake-signals') && holds;
   const said = moved ? [...log, 'livepatch: signaling remaining tasks'] : log;
   return { kind: 'left-alone', tid, moved, after: moved ? 16_000 : undefined, pending: 'none', log: said };

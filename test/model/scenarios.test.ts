@@ -29,7 +29,7 @@ const unnoticed: readonly (readonly [RegExp, string])[] = [
   [/^reversal-during-transition: .*: a directory$/, 'nobody has waited for the end of the disable yet'],
   [/^unregister-during-own-disable: (patch_state|references) /, 'the end of the transition of an unlisted patch cannot be seen'],
   [/^write-1-to-a-disabled-patch: \/sys\/kernel\/livepatch\/klp_returning: /, 'a directory that is being taken away may lack anything'],
-  [/^(signal-moves-interruptible-sleeper|interruptible-sleeper-left-alone|exec-kills-who-holds): .*: a sleeper on the other side$/, 'the kernel may have sent it a signal by itself: from 5.1 on, after 15 seconds'],
+  [/^(signal-moves-interruptible-sleeper|interruptible-sleeper-left-alone|interruptible-kernel-thread-left-alone|exec-kills-who-holds): .*: a sleeper on the other side$/, 'the kernel may have sent it a signal by itself: from 5.1 on, after 15 seconds'],
   [/^kretprobe-on-callee: .*: a sleeper on the other side$/, 'that the kretprobe hides nothing from the stack check is what the documents of 4.14 demand'],
   [/: end of the transition of \S+: no completion in the log$/, 'of a patch that has left already the model does not know which way it went last'],
 ];

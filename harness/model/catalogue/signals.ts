@@ -27,7 +27,8 @@ export const signals: readonly Clause[] = [
   {
     id: 'SIG-2',
     section,
-    statement: 'A task that sleeps interruptibly in a patched function leaves the kernel for the fake signal, of which user space sees nothing.',
+    statement:
+      'A task that sleeps interruptibly in a patched function leaves the kernel for the fake signal, of which user space sees nothing; a kernel thread is woken.',
     documents: [],
     code: [
       'kernel/livepatch/transition.c:372-374 (5.10.262)',
@@ -36,7 +37,8 @@ export const signals: readonly Clause[] = [
     ],
     mainline:
       'The task is switched as it leaves. No signal is pending, so that its system call is restarted like one that was ' +
-      'interrupted by a signal without a handler.',
+      'interrupted by a signal without a handler. A kernel thread is switched if it is out of the function when its stack ' +
+      'is checked next.',
     later: {
       documents: [
         livepatchRst('149-151', 'No proper signal is delivered, the pending structures hold no data; the tasks are interrupted and have to change their state.'),

@@ -27,7 +27,7 @@ export const leftAloneRule: Rule<'left-alone'> = (state, { tid, moved, after, pe
   const { earliest, latest } = signalDue;
   const due = after !== undefined && after >= earliest && after <= latest;
   return [
-    prediction('SIG-2', what, seen, 'taken out of the function by a signal', moved && !held),
+    prediction('SIG-2', what, seen, 'taken out of the function by a signal, or woken', moved && !held),
     prediction(
       'SIG-1',
       'signal after the begin of the transition',

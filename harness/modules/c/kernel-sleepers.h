@@ -18,12 +18,29 @@ struct kernel_sleeper {
 static LIST_HEAD(kernel_sleepers);
 static DEFINE_MUTEX(kernel_sleepers_lock);
 
+/*
+ * The loop of a kernel thread whose sleep the kernel interrupted: it is outside for as long as some tries of a
+ * transition, which are a second apart, and then enters the function again.
+ */
+static bool comes_back(struct sleeper *s)
+{
+	if (!s->interrupted || READ_ONCE(s->released))
+		return false;
+	schedule_timeout_uninterruptible(3 * HZ);
+	spin_lock(&sleepers_lock);
+	s->number = ++sleepers_number;
+	spin_unlock(&sleepers_lock);
+	return true;
+}
+
 /* Once it has left the function it waits for its end: who stops it needs a thread that is there. */
 static int kernel_sleeper(void *data)
 {
 	struct kernel_sleeper *k = data;
 
-	k->call();
+	do
+		k->call();
+	while (comes_back(&k->s));
 	set_current_state(TASK_INTERRUPTIBLE);
 	while (!kthread_should_stop()) {
 		schedule();
@@ -40,7 +57,9 @@ static void work_sleeper(struct work_struct *work)
 	k->s.task = current;
 	sleeper_begins(&k->s);
 	complete(&k->begun);
-	k->call();
+	do
+		k->call();
+	while (comes_back(&k->s));
 }
 
 /* Not bound to a CPU: a transition waits for the work of each. */

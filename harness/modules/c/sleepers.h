@@ -26,7 +26,7 @@ struct sleeper {
 	/* That a faulting one maps. */
 	struct file *file;
 	bool released;
-	/* By a signal. */
+	/* By a signal; a kernel thread by a wake-up that is nobody's here. */
 	bool interrupted;
 	bool answering;
 	struct question *question;
@@ -103,6 +103,7 @@ static void run_here(struct sleeper *s)
 static void sleep_here(struct sleeper *s)
 {
 	struct question *answered = NULL;
+	bool woken = false;
 	DEFINE_WAIT(wait);
 
 	for (;;) {
@@ -112,14 +113,17 @@ static void sleep_here(struct sleeper *s)
 		if (answered)
 			complete(&answered->done);
 		answered = NULL;
-		s->interrupted = s->activity == INTERRUPTIBLE && signal_pending(current);
+		s->interrupted = s->activity == INTERRUPTIBLE && (woken || signal_pending(current));
 		if (READ_ONCE(s->released) || s->interrupted)
 			break;
 		answered = xchg(&s->question, NULL);
-		if (answered)
+		if (answered) {
 			answer(s, answered);
-		else
-			schedule();
+			continue;
+		}
+		schedule();
+		/* Who wakes the queue takes the entry out of it. */
+		woken = (current->flags & PF_KTHREAD) && !list_empty_careful(&wait.entry);
 	}
 	finish_wait(&sleepers_wait, &wait);
 }

@@ -15,7 +15,8 @@
  *                 faulting: uninterruptible in a page fault that it took in the
  *                 kernel. A later read of the same open file gives what the function said, or the
  *                 thread id of the kernel's thread. A signal to an interruptible
- *                 one has the system call restarted.
+ *                 one has the system call restarted; a kernel's thread that is
+ *                 woken is outside for some seconds, and enters again.
  * dying           write alpha or beta: the calling task stays until it is killed,
  *                 and then sleeps in that function on its way out, as the file is
  *                 closed, until it is released
