@@ -98,7 +98,7 @@ function runOptions(): Command {
     .option('--output <dir>', 'where results go', 'klp-results')
     .addOption(new Option('--profile <profile>', 'who has the last word where the documents are silent').choices(['mainline', 'documents']).default('mainline'))
     .option('--strict', 'deviations count as failures')
-    .option('--retries <n>', 'more attempts after an infrastructure failure', wholeNumber(0), 1)
+    .option('--retries <n>', "more attempts after an infrastructure failure, or what may be the emulator's", wholeNumber(0), 1)
     .option('--jobs <n>', 'guests side by side, or auto: as many as the host has room for', guests, 'auto')
     .option('--resume [dir]', 'go on with a run that did not finish: the latest, or the one in this folder')
     .option('--last-failed', 'only what failed or ended in error in the last run, by kernel and scenario')

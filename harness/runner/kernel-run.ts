@@ -14,7 +14,7 @@ import type { AccelChoice } from '../vm/accel.js';
 import type { ConsoleReport } from '../vm/console.js';
 import { ConnectionLostError } from '../guest/errors.js';
 import { within } from '../vm/within.js';
-import { type Attempt, broken, emulatorFault, explain, judge, nextAttempt } from './attempt.js';
+import { type Attempt, broken, callsOfStaleCode, emulatorFault, explain, judge, nextAttempt } from './attempt.js';
 import { Bench } from './bench.js';
 import { longestFirst, readDurations, recordDurations } from './durations.js';
 import { kernelLog } from './evidence.js';
@@ -321,7 +321,8 @@ class KernelRun {
     const log = await kernelLog(bench, logStart, begin);
     const splats = this.splats(s, session, bench.reportsSince(reports));
     const attempt = emulatorFault(bench, splats) ?? problem ?? judge(session, asked, splats, bench.machine.commandLine);
-    return { ...attempt, clauses: session.judgements, ...(attempt.verdict === 'pass' ? {} : { log }) };
+    const raced = attempt.failure?.kind === 'assertion' && callsOfStaleCode(bench, session);
+    return { ...attempt, ...(raced && { raced }), clauses: session.judgements, ...(attempt.verdict === 'pass' ? {} : { log }) };
   }
 
   /**

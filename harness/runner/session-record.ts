@@ -42,6 +42,8 @@ export class SessionRecord {
   /** What was done and when, for failures that come out of the blue. */
   readonly activity = new Activity();
   readonly judgements: Judgement[] = [];
+  #otherFails = 0;
+  #callFails = 0;
   #astray = false;
   #unexpected: readonly string[] = [];
   /** Told of every operation once the model has followed it. */
@@ -77,6 +79,11 @@ export class SessionRecord {
    */
   get attempt(): number {
     return this.#attempt;
+  }
+
+  /** Whether something failed, and all that did is that calls reached another body than they may. */
+  get onlyCallsFailed(): boolean {
+    return this.#callFails > 0 && this.#otherFails === 0;
   }
 
   /** Whether the kernel has left the model's path; long waits teach nothing more then. */
@@ -131,7 +138,7 @@ export class SessionRecord {
    */
   observe(what: string, seen: string, span: Span | undefined, observation: Observation, samples?: Samples): void {
     this.emit('observation', { what, seen, ...(span && { span: spanText(span) }), ...(samples && { samples }) });
-    this.judge(this.model.observe(observation));
+    this.judge(this.model.observe(observation), observation.kind === 'call');
   }
 
   /**
@@ -166,8 +173,10 @@ export class SessionRecord {
     if (!outcome.ok) throw new SituationError(`there is no ${path} (${outcome.name}): ${otherwise}`);
   }
 
-  private judge(judgements: readonly Judgement[]): void {
+  private judge(judgements: readonly Judgement[], call = false): void {
     for (const judgement of judgements) {
+      if (judgement.verdict === 'fail' && call) this.#callFails++;
+      else if (judgement.verdict === 'fail') this.#otherFails++;
       this.judgements.push(judgement);
       this.emit('judgement', judgement);
       if (!judgement.mainline.does) this.#astray = true;

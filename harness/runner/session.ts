@@ -87,6 +87,11 @@ export class Session {
     return this.record.judgements;
   }
 
+  /** Whether something failed, and all that did is that calls reached another body than they may. */
+  get onlyCallsFailed(): boolean {
+    return this.record.onlyCallsFailed;
+  }
+
   /** Who held a transition that nobody should, for a person. */
   get unexpectedHold(): readonly string[] {
     return this.record.unexpectedHold;

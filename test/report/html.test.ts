@@ -140,6 +140,14 @@ void t.test('every thread that was read is in one row of the picture, or counted
   t.end();
 });
 
+void t.test('the headline counts what could not be judged beside what failed', (t) => {
+  const events = variedRun().map((e) => (e.type === 'scenario.finished' && e.scenario === 'holds' ? { ...e, verdict: 'error' as const, reason: 'the guest is gone' } : e));
+  const errors = events.filter((e) => e.type === 'scenario.finished' && e.verdict === 'error').length;
+  t.match(pageOf(events), new RegExp(`1 scenario not as expected, ${errors} could not be judged<`));
+  t.match(pageOf(variedRun()), /1 scenario not as expected</);
+  t.end();
+});
+
 void t.test('texts of clauses come from the catalogue, with its version where the run had another', (t) => {
   for (const { id, statement } of clauses) t.match(clauseText(id, statement, catalogueVersion), { id, statement, texts: [{ generation: 'up to 5.0' }] });
   t.equal(clauseText('REG-5', 'as the journal has it', catalogueVersion - 1).catalogue, catalogueVersion);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import t from 'tap';
-import { broken, emulatorFault, nextAttempt } from '../../harness/runner/attempt.js';
+import { broken, callsOfStaleCode, emulatorFault, judge, nextAttempt } from '../../harness/runner/attempt.js';
+import { Activity } from '../../harness/runner/activity.js';
 import type { ConsoleReport } from '../../harness/vm/console.js';
 
 /** What a console says of a breakpoint that is no longer there. */
@@ -19,6 +20,24 @@ void t.test('a breakpoint that is no longer there is the fault of threads that r
   t.end();
 });
 
+void t.test('calls that reach the body before may be threads that race, nothing else is', (t) => {
+  const onlyCallsFailed = { onlyCallsFailed: true };
+  t.ok(callsOfStaleCode({ accel: 'tcg', threads: 'multi' }, onlyCallsFailed));
+  t.notOk(callsOfStaleCode({ accel: 'tcg', threads: 'single' }, onlyCallsFailed), 'what fails in one thread too is the kernel');
+  t.notOk(callsOfStaleCode({ accel: 'kvm', threads: 'multi' }, onlyCallsFailed));
+  t.notOk(callsOfStaleCode({ accel: 'tcg', threads: 'multi' }, { onlyCallsFailed: false }));
+  t.end();
+});
+
+void t.test('a reason says once what many tasks did', (t) => {
+  const call = { clause: 'ENA-12', what: 'call of vmlinux:f', seen: 'original', mainline: { allowed: 'klp_first', does: false }, documents: { stance: 'forbid' }, verdict: 'fail' } as const;
+  const other = { ...call, mainline: { allowed: 'klp_second', does: false } };
+  const { verdict, reason } = judge({ judgements: [call, call, other, call], activity: new Activity(), unexpectedHold: [] }, ['ENA-12'], [], '');
+  t.equal(verdict, 'fail');
+  t.equal(reason, 'ENA-12: call of vmlinux:f: original; allowed: klp_first | ENA-12: call of vmlinux:f: original; allowed: klp_second');
+  t.end();
+});
+
 void t.test('what is tried again, and how', (t) => {
   const infrastructure = broken({ kind: 'infrastructure', message: 'QEMU is gone' });
   const raced = { ...infrastructure, raced: true } as const;
@@ -29,6 +48,9 @@ void t.test('what is tried again, and how', (t) => {
   for (const kind of ['assertion', 'panic', 'oops', 'hang', 'silence', 'connection lost', 'boot failed'] as const) {
     t.equal(nextAttempt(broken({ kind, message: 'found' }), 1, 9), 'none', `${kind} is a finding`);
   }
+  const calls = { ...broken({ kind: 'assertion', message: 'a call reached the original' }), verdict: 'fail', raced: true } as const;
+  t.equal(nextAttempt(calls, 1, 1), 'in one thread');
+  t.equal(nextAttempt(calls, 1, 0), 'none', 'the fail stands');
   t.equal(nextAttempt({}, 1, 9), 'none', 'nothing failed');
   t.end();
 });

@@ -48,7 +48,11 @@ function ending(results: Results): readonly [mark: string, words: string] {
   if (!results.finished) return ['bad', 'The run did not finish'];
   if (results.interrupted) return ['bad', 'The run was interrupted'];
   if ((results.missing?.length ?? 0) > 0) return ['bad', 'Shards are missing'];
-  if (results.exit === 1) return ['bad', `${plural(fails, 'scenario')} not as expected`];
+  if (results.exit === 1) {
+    const errors = bad.length - fails;
+    const unjudged = errors > 0 ? `, ${errors} could not be judged` : '';
+    return ['bad', `${plural(fails, 'scenario')} not as expected${unjudged}`];
+  }
   if (results.exit === 3) return ['bad', bad.length > 0 ? `${plural(bad.length, 'scenario')} could not be judged` : 'Nothing was judged'];
   return ['good', 'As expected'];
 }
