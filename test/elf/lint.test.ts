@@ -17,6 +17,8 @@ import {
   ruleOf,
   rules,
   withModinfo,
+  withRelocations,
+  withSection,
   withSymbols,
   writeObject,
   type ElfObject,
@@ -52,6 +54,24 @@ void t.test('a sound module is clean, on every kernel and both machines', (t) =>
       const named = writeObject(withModinfo(readObject(bytes), 'vermagic', `${release} SMP mod_unload `));
       t.match(lint(named), { livepatch: true, findings: [], generations: [lintGenerationOf(release)] });
     }
+  }
+  t.end();
+});
+
+void t.test("what klp-build leaves of the relocations that it moved is dead, and a relocation of a module that lives is not", (t) => {
+  for (const machine of [62, 183]) {
+    const plain = readObject(soundModule({ machine }));
+    const buried = withSymbols(plain, new Map([[5, { name: '.klp.tombstone.vm_commit_limit', shndx: 0xff20 }]]));
+    const section = plain.sections.findIndex(({ name }) => name === '.rela.text');
+    const entries = buried.relocations(section);
+    const dead = (type: number): ElfObject => withRelocations(buried, section, entries.map((e) => (e.symbol === 5 ? { ...e, type } : e)));
+    t.ok(entries.some(({ symbol }) => symbol === 5), 'the module names it');
+    t.strictSame(codes(dead(0)), []);
+    if (machine === 183) t.strictSame(codes(dead(256)), []);
+    t.strictSame(codes(buried), ['KLP049']);
+    const listed = plain.sections.findIndex(({ name }) => name === '.text');
+    const spent = withSection(buried, listed, { name: '__klp_relocs.vmlinux' });
+    t.notOk(codes(spent).includes('KLP049'), 'a list of relocations that are made already');
   }
   t.end();
 });

@@ -4,9 +4,14 @@ import { klpNameLimits } from '../klp.js';
 import type { KlpSymbol } from '../klp.js';
 import type { LintedModule } from './module.js';
 import { always, loads, refused, sound, wrong } from './outcome.js';
+import { sizeOf } from './relocation-types.js';
 import type { Problem, Rule } from './rule.js';
 
 const prefix = '.klp.sym.';
+/** klp-build's names for what its disabled relocations name (tools/objtool/include/objtool/klp.h, klp-diff.c; 7.3). */
+const tombstone = '.klp.tombstone.';
+/** The list of relocations that klp-build made the .klp.rela sections of; nobody reads it any more (the same header). */
+const spent = '__klp_relocs.';
 
 /** Whether a section index is none, and not reserved for something either. */
 export function isNoIndex(shndx: number, sections: number): boolean {
@@ -178,7 +183,8 @@ export const symbolRules: readonly Rule[] = [
       if (!module.livepatch) return;
       const named = new Set(module.named);
       for (const found of module.symbols) {
-        if (found.marked && !named.has(found) && !found.parsed) yield at(module, found, 'not .klp.sym.<object>.<symbol>,<sympos>');
+        const dead = found.symbol.name.startsWith(tombstone);
+        if (found.marked && !named.has(found) && !found.parsed && !dead) yield at(module, found, 'not .klp.sym.<object>.<symbol>,<sympos>');
       }
     },
   },
@@ -195,10 +201,11 @@ export const symbolRules: readonly Rule[] = [
       for (const [index, section] of object.sections.entries()) {
         const target = object.sections[section.info];
         const ordinary = section.type === c.SHT_RELA && (section.flags & c.SHF_RELA_LIVEPATCH) === 0n;
+        if (target?.name.startsWith(spent)) continue;
         // One that lacks the flag only has a rule of its own.
         if (!ordinary || section.name.startsWith('.klp.rela.') || !target || (target.flags & c.SHF_ALLOC) === 0n) continue;
-        for (const [number, { symbol }] of object.relocations(index).entries()) {
-          if (!marked.has(symbol)) continue;
+        for (const [number, { symbol, type }] of object.relocations(index).entries()) {
+          if (!marked.has(symbol) || sizeOf(module, type) === 0) continue;
           const name = object.symbols[symbol]?.name ?? '';
           const offset = (section.offset ?? 0) + number * c.RELA_SIZE + 8;
           yield { message: `${section.name} names ${name}`, section: section.name, symbol: name, field: 'r_info', offset };
